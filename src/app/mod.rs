@@ -1,0 +1,1 @@
+//! Start, supervise, reload, shut down.

@@ -1,0 +1,1 @@
+//! Points of a device to what the site calls them.

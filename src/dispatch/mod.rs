@@ -1,0 +1,1 @@
+//! Decisions to leases; the safe states; what devices had before us.

@@ -1,0 +1,3 @@
+//! The daemon and its tools.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The broker: session, sender, live state.

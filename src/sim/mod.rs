@@ -1,0 +1,5 @@
+//! Simulated plants and the Modbus servers that serve them.
+
+mod plant;
+
+pub use plant::BatteryPlant;

@@ -1,0 +1,10 @@
+//! What is known of the site: the hub's one image of it, immutable once published.
+//!
+//! Promises: every value carries its moment and quality; a demand window and a counter miss no reading; grid and battery
+//! powers that are added were taken at the same time. Never: a last value passed off as a present one.
+
+mod device_state;
+mod snapshot;
+
+pub use device_state::{DeviceState, PointValue};
+pub use snapshot::{BatteryState, DemandWindow, GridState, LoadState, PvState, Snapshot, WindowMean};
