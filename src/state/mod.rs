@@ -4,7 +4,9 @@
 //! powers that are added were taken at the same time. Never: a last value passed off as a present one.
 
 mod device_state;
+mod note;
 mod snapshot;
 
 pub use device_state::{DeviceState, PointValue};
+pub use note::Note;
 pub use snapshot::{BatteryState, DemandWindow, GridState, LoadState, PvState, Snapshot, WindowMean};

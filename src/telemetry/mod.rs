@@ -3,10 +3,8 @@
 //! Promises: a record leaves the store when the broker has acknowledged it, and not before; the store is bounded, drops
 //! the oldest, and counts what it drops.
 
-mod entry;
 mod record;
 mod store;
 
-pub use entry::Entry;
 pub use record::Record;
 pub use store::{MemoryStore, Store, StoreStats};

@@ -1,15 +1,14 @@
-//! What the hub and control hand to telemetry.
+//! What is worth a record: handed to telemetry, dropped and counted when telemetry cannot keep up for 30 s.
 
 use std::sync::Arc;
 
+use super::DeviceState;
 use crate::clock::Moment;
-use crate::control::Decision;
-use crate::state::DeviceState;
 
 /// Something worth a record.
 #[derive(Clone, Debug)]
-pub enum Entry {
-    /// A group of a device was read: its points stand in the state.
+pub enum Note {
+    /// A group of a device was read: its new values stand in the state.
     Polled {
         /// The device, with the new values in it.
         device: Arc<DeviceState>,
@@ -18,9 +17,7 @@ pub enum Entry {
         /// When it was asked.
         at: Moment,
     },
-    /// A decision was made that differs from the one before.
-    Decision(Arc<Decision>),
-    /// Something happened that a person may want to know (a device away, a counter reset, control blocked).
+    /// Something that a person may want to know: a device away, a counter reset, control blocked.
     Event {
         /// Short and stable: `device-down`, `counter-reset` …
         kind: &'static str,
