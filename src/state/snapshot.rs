@@ -61,8 +61,10 @@ pub struct BatteryState {
     pub max_charge: Option<Reading<Watts>>,
     /// Most discharging power that the device reports, positive.
     pub max_discharge: Option<Reading<Watts>>,
-    /// Readings of power and SoC older than this are stale.
+    /// Readings of power older than this are stale.
     pub max_age: Duration,
+    /// Readings of the SoC older than this are stale.
+    pub soc_max_age: Duration,
     /// Device-reported limits older than this are not used.
     pub limits_max_age: Duration,
     /// The last word of the bus on its setpoint.
