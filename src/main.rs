@@ -1,3 +1,5 @@
 //! The daemon and its tools.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    wattkeeper::cli::main()
+}

@@ -1,1 +1,92 @@
-//! One file a subcommand.
+//! The command line: one file a subcommand.
+//!
+//! Exit codes follow sysexits(3): 0 well, 1 it did not do what was asked, 64 wrong usage, 65 bad input data, 69 not
+//! there, 70 a fault of ours, 78 a config error.
+
+mod read;
+mod run;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The exit codes.
+pub mod exit {
+    /// Wrong usage (EX_USAGE).
+    pub const USAGE: u8 = 64;
+    /// Bad input data (EX_DATAERR).
+    pub const DATA: u8 = 65;
+    /// Not there: no daemon, no device (EX_UNAVAILABLE).
+    pub const UNAVAILABLE: u8 = 69;
+    /// A fault of ours (EX_SOFTWARE).
+    pub const SOFTWARE: u8 = 70;
+    /// A config error (EX_CONFIG): systemd does not start again.
+    pub const CONFIG: u8 = 78;
+}
+
+/// wattkeeper, an energy-management gateway.
+#[derive(Debug, Parser)]
+#[command(name = "wattkeeper", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Run(run::RunArgs),
+    /// Show how the running daemon stands, on one screen
+    Status(status::StatusArgs),
+    /// Read a device's points or registers, once or again and again
+    Read(read::ReadArgs),
+}
+
+/// Where the config is.
+#[derive(Clone, Debug, Args)]
+struct ConfigArg {
+    /// The config file
+    #[arg(long, short, value_name = "FILE", default_value = "/etc/wattkeeper/wattkeeper.toml")]
+    config: PathBuf,
+}
+
+/// Parses the command line and runs what it says.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let usage = error.use_stderr();
+            // Nobody is left to be told that the error cannot be shown.
+            let _shown = error.print();
+            return if usage { exit::USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Read(args) => read::run(&args),
+    }
+}
+
+/// Loads a config for a subcommand; what is wrong with it goes to stderr.
+fn load(path: &std::path::Path) -> Result<crate::config::Config, ExitCode> {
+    match crate::config::load(path) {
+        Ok((config, diagnostics)) => {
+            for warning in &diagnostics.warnings {
+                eprintln!("{warning}");
+            }
+            Ok(config)
+        }
+        Err(diagnostics) => {
+            eprint!("{diagnostics}");
+            Err(exit::CONFIG.into())
+        }
+    }
+}
+
+/// The runtime of a subcommand: one thread, as the daemon's.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}

@@ -83,6 +83,24 @@ pub enum Unit {
     None,
 }
 
+impl Unit {
+    /// Its symbol; empty for a bare number.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::Watts => "W",
+            Self::WattHours => "Wh",
+            Self::Volts => "V",
+            Self::Amperes => "A",
+            Self::Hertz => "Hz",
+            Self::Celsius => "°C",
+            Self::Ratio => "ratio",
+            Self::VoltAmperes => "VA",
+            Self::Vars => "var",
+            Self::None => "",
+        }
+    }
+}
+
 /// How a counter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
