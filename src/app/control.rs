@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, Moment, Pulse};
 use crate::control::{Decision, Memory, Outcome, Policy, Standing, decide};
 use crate::state::{Note, Snapshot};
+use crate::units::Watts;
 
 /// What control is given to work with.
 pub(super) struct ControlPorts {
@@ -20,11 +21,10 @@ pub(super) struct ControlPorts {
     pub(super) notes: mpsc::Sender<Note>,
     pub(super) clock: Clock,
     pub(super) pulse: Pulse,
-    pub(super) stop: CancellationToken,
 }
 
 /// Decides until it is stopped or the hub is gone.
-pub(super) async fn run(mut ports: ControlPorts) {
+pub(super) async fn run(mut ports: ControlPorts, stop: CancellationToken) {
     let mut memory = ports.memory.borrow().clone();
     let mut last: Option<Arc<Decision>> = None;
     let mut seen: Option<Moment> = None;
@@ -33,7 +33,7 @@ pub(super) async fn run(mut ports: ControlPorts) {
         ports.pulse.mark(ports.clock.io());
         tokio::select! {
             biased;
-            () = ports.stop.cancelled() => break,
+            () = stop.cancelled() => break,
             changed = ports.snapshot.changed() => {
                 if changed.is_err() {
                     break;
@@ -68,6 +68,22 @@ pub(super) async fn run(mut ports: ControlPorts) {
         }
         ports.decision.send_replace(decision.clone());
         last = Some(decision);
+    }
+}
+
+/// Stands for the decision before the first one: serial 0.
+pub(super) fn nothing_yet() -> Decision {
+    let reason = "nothing is decided yet".to_owned();
+    Decision {
+        serial: 0,
+        at: Moment::default(),
+        standing: Standing::NotControlling(reason.clone()),
+        outcome: Outcome::None { reason },
+        bounds: Vec::new(),
+        range: (Watts::new(f64::NEG_INFINITY), Watts::new(f64::INFINITY)),
+        demand: None,
+        inputs: Vec::new(),
+        setpoints: Vec::new(),
     }
 }
 

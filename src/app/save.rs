@@ -60,17 +60,16 @@ pub(super) struct SavePorts {
     pub(super) memory: watch::Receiver<Memory>,
     pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
     pub(super) clock: Clock,
-    pub(super) stop: CancellationToken,
 }
 
 /// Saves until it is stopped, and once more then.
-pub(super) async fn run(mut ports: SavePorts) {
+pub(super) async fn run(mut ports: SavePorts, stop: CancellationToken) {
     let mut failing = false;
     let mut windows = Vec::new();
     let mut due = ports.clock.io() + EVERY;
     loop {
         let ended = tokio::select! {
-            () = ports.stop.cancelled() => true,
+            () = stop.cancelled() => true,
             changed = ports.snapshot.changed() => changed.is_err(),
             () = ports.clock.sleep_until(due) => false,
         };

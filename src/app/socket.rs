@@ -102,7 +102,6 @@ pub(super) struct SocketPorts {
     pub(super) lines: Lines,
     pub(super) state: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     pub(super) clock: Clock,
-    pub(super) stop: CancellationToken,
 }
 
 /// Where the socket of a daemon with this state directory is.
@@ -126,12 +125,12 @@ pub(super) fn bind(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers until it is stopped.
-pub(super) async fn run(ports: SocketPorts) {
+pub(super) async fn run(ports: SocketPorts, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(CLIENTS));
     let ports = Arc::new(ports);
     loop {
         let accepted = tokio::select! {
-            () = ports.stop.cancelled() => break,
+            () = stop.cancelled() => break,
             accepted = ports.listener.accept() => accepted,
         };
         let (Ok((stream, _)), Ok(place)) = (accepted, places.clone().try_acquire_owned()) else { continue };

@@ -33,6 +33,13 @@ struct Running {
     stop: CancellationToken,
 }
 
+/// A task that may be ended alone.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    id: Id,
+    stop: CancellationToken,
+}
+
 /// All running tasks.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
@@ -41,15 +48,15 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// Starts a task. It ends when the returned token is cancelled, and not before: an earlier end stops the daemon.
-    pub(super) fn spawn<F>(&mut self, phase: Phase, name: impl Into<String>, task: impl FnOnce(CancellationToken) -> F) -> CancellationToken
+    /// Starts a task. It ends when its token is cancelled, and not before: an earlier end stops the daemon.
+    pub(super) fn spawn<F>(&mut self, phase: Phase, name: impl Into<String>, task: impl FnOnce(CancellationToken) -> F) -> Part
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let stop = CancellationToken::new();
         let id = self.set.spawn(task(stop.clone())).id();
         self.running.insert(id, Running { name: name.into(), phase, stop: stop.clone() });
-        stop
+        Part { id, stop }
     }
 
     /// Waits until a task ends that nobody told to; says which and how.
@@ -66,21 +73,27 @@ impl Tasks {
         }
     }
 
+    /// Whether a task still runs.
+    pub(super) fn lives(&self, part: &Part) -> bool {
+        self.running.contains_key(&part.id)
+    }
+
     /// Tells all tasks of a phase to end, and waits for them. Those that do not end in time are aborted and named.
     pub(super) async fn end(&mut self, phase: Phase, patience: Duration) {
-        self.end_where(|running| running.phase == phase, patience).await;
+        self.end_where(|_, running| running.phase == phase, patience).await;
     }
 
     /// Tells one task to end, and waits for it.
-    pub(super) async fn end_one(&mut self, stop: &CancellationToken, patience: Duration) {
-        stop.cancel();
-        self.end_where(|running| running.stop.is_cancelled(), patience).await;
+    pub(super) async fn end_one(&mut self, part: &Part, patience: Duration) {
+        part.stop.cancel();
+        self.end_where(|id, _| *id == part.id, patience).await;
     }
 
-    async fn end_where(&mut self, wanted: impl Fn(&Running) -> bool, patience: Duration) {
-        self.running.values().filter(|running| wanted(running)).for_each(|running| running.stop.cancel());
+    async fn end_where(&mut self, wanted: impl Fn(&Id, &Running) -> bool, patience: Duration) {
+        let wanted = |(id, running): &(&Id, &Running)| wanted(id, running);
+        self.running.iter().filter(wanted).for_each(|(_, running)| running.stop.cancel());
         let ended = async {
-            while self.running.values().any(&wanted) {
+            while self.running.iter().any(|task| wanted(&task)) {
                 let Some(ended) = self.set.join_next_with_id().await else { break };
                 if let Some(said) = self.note(ended) {
                     tracing::error!("{said} while others were being ended");
@@ -88,9 +101,9 @@ impl Tasks {
             }
         };
         if tokio::time::timeout(patience, ended).await.is_err() {
-            let late: Vec<_> = self.running.values().filter(|running| wanted(running)).map(|running| &running.name).collect();
+            let late: Vec<_> = self.running.iter().filter(wanted).map(|(_, running)| &running.name).collect();
             tracing::error!(?late, ?patience, "tasks did not end in time");
-            self.running.retain(|_, running| !wanted(running));
+            self.running.retain(|id, running| !wanted(&(&*id, &*running)));
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, IoTime, Pulse};
+use crate::http::Loop;
 
 /// A loop that has not turned for so long hangs. Every loop turns at least once a second, a slow exchange on a bus included.
 const HANGS: Duration = Duration::from_secs(15);
@@ -35,10 +36,10 @@ impl Vitals {
         pulses.iter().filter(|(_, pulse)| now.since(pulse.last()) > HANGS).map(|(name, _)| name.clone()).collect()
     }
 
-    /// How long ago each loop turned.
-    pub fn ages(&self, now: IoTime) -> Vec<(String, Duration)> {
+    /// All loops, for metrics and health.
+    pub fn loops(&self) -> Vec<Loop> {
         let pulses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pulses.iter().map(|(name, pulse)| (name.clone(), now.since(pulse.last()))).collect()
+        pulses.iter().map(|(name, pulse)| Loop { name: name.as_str().into(), pulse: pulse.clone(), limit: HANGS }).collect()
     }
 }
 
