@@ -12,7 +12,7 @@ use std::time::Duration;
 macro_rules! quantity {
     ($(#[$doc:meta])* $name:ident, $get:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, serde::Serialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, serde::Serialize, serde::Deserialize)]
         #[serde(transparent)]
         pub struct $name(f64);
 

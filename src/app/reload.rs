@@ -65,7 +65,7 @@ impl App {
 
         let not_before = self.channels.site.borrow().not_before;
         self.config = new;
-        self.channels.site.send_replace(Arc::new(SiteSpec::new(&self.config, not_before)));
+        self.channels.site.send_replace(Arc::new(SiteSpec::new(&self.config, not_before, self.environment.clock.speed())));
         self.channels.policy.send_replace(Arc::new(Policy::new(&self.config)));
         let mut whole = true;
         for address in self.addresses() {

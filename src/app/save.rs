@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, SiteTime};
 use crate::control::Memory;
 use crate::durable;
-use crate::state::{SavedWindow, Snapshot};
+use crate::state::{SavedDemand, Snapshot};
 
 /// Written at most this often, for the flash's sake; at once when a window has ended, and at the end.
 const EVERY: Duration = Duration::from_secs(60);
@@ -25,7 +25,7 @@ pub(super) struct Saved {
     /// Wall clock at the time: a clock that is behind it is not to be trusted.
     pub(super) at: SiteTime,
     pub(super) memory: Memory,
-    pub(super) windows: Vec<SavedWindow>,
+    pub(super) windows: SavedDemand,
 }
 
 impl Saved {
@@ -86,7 +86,7 @@ pub(super) async fn run(mut ports: SavePorts, stop: CancellationToken) {
             version: VERSION,
             at: now.site,
             memory: ports.memory.borrow().clone(),
-            windows: snapshot.windows.iter().map(SavedWindow::from).collect(),
+            windows: SavedDemand::of(&snapshot.windows),
         };
         let written = serde_json::to_vec(&saved).map_err(std::io::Error::from);
         match written.and_then(|text| durable::write(&ports.path, &text)) {

@@ -156,7 +156,7 @@ impl App {
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (decisions, decision) = watch::channel(Arc::new(super::control::nothing_yet()));
         let (memories, memory) = watch::channel::<Memory>(saved.memory);
-        let site = watch::channel(Arc::new(SiteSpec::new(&config, not_before))).0;
+        let site = watch::channel(Arc::new(SiteSpec::new(&config, not_before, clock.speed()))).0;
         let policy = watch::channel(Arc::new(Policy::new(&config))).0;
         let wiring = watch::channel(Arc::new(Wiring::default())).0;
         let topics = watch::channel(super::services::topics(&config)).0;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::counter::{Counted, CounterTrack};
-use super::demand::{DemandMeter, SavedWindow};
+use super::demand::{DemandMeter, SavedDemand};
 use super::spec::{DeviceSpec, SiteSpec};
 use super::track::PowerTrack;
 use super::{BatteryState, DeviceState, GridState, LoadState, Note, PointValue, PvState, Snapshot};
 use crate::bus::{BusEvent, LinkState, SetpointReport};
-use crate::clock::Moment;
+use crate::clock::{Moment, SiteTime};
 use crate::config::Role;
 use crate::device::{BatteryPoints, Binding, Signed};
 use crate::profile::{PointSpec, Value};
@@ -32,7 +32,9 @@ pub struct Hub {
     spec: Arc<SiteSpec>,
     slots: Vec<Slot>,
     index: HashMap<DeviceName, usize>,
-    windows: Vec<DemandMeter>,
+    demand: DemandMeter,
+    /// When the grid meter was last read.
+    last_grid: SiteTime,
     notes: Vec<Note>,
 }
 
@@ -120,20 +122,19 @@ impl Hub {
         };
         self.slots = spec.devices.iter().map(keep).collect();
         self.index = self.slots.iter().enumerate().map(|(i, slot)| (slot.spec.name.clone(), i)).collect();
-        let mut windows = std::mem::take(&mut self.windows);
-        self.windows = spec
-            .windows
-            .iter()
-            .map(|length| match windows.iter().position(|window| window.length() == *length) {
-                Some(at) if self.spec.time_zone == spec.time_zone => windows.swap_remove(at),
-                _ => DemandMeter::new(*length, spec.time_zone.clone()),
-            })
-            .collect();
+        let running = SavedDemand::of(&self.demand.windows(self.last_grid));
+        let same_clock = self.spec.time_zone == spec.time_zone;
+        self.demand = demand_meter(&spec);
+        if same_clock {
+            self.demand.restore(&running);
+        }
         self.spec = spec;
     }
 
     /// Goes on with the windows that were saved.
-    pub fn restore(&mut self, _saved: &[SavedWindow]) {}
+    pub fn restore(&mut self, saved: &SavedDemand) {
+        self.demand.restore(saved);
+    }
 
     /// Takes an event.
     pub fn apply(&mut self, event: BusEvent) -> Publish {
@@ -190,13 +191,8 @@ impl Hub {
             slot.power.push(sent.io, Watts::new(value));
         }
         let Some(power) = grid.and_then(|power| power.show()) else { return Publish::Soon };
-        let counter = slot.binding.grid.and_then(|grid| slot.number(grid.imported?)).filter(|c| c.at() == sent);
-        let counter = counter.and_then(|reading| reading.show()).map(WattHours::new);
-        let hold = slot.limit(slot.binding.grid.map(|grid| grid.power));
-        let trusted = sent.site >= self.spec.not_before;
-        for window in &mut self.windows {
-            window.observe(Watts::new(power), counter, sent, hold, trusted);
-        }
+        self.last_grid = sent.site;
+        self.demand.observe(sent.site, Watts::new(power));
         Publish::Now
     }
 
@@ -235,7 +231,7 @@ impl Hub {
         let mut snapshot = Snapshot {
             at: now,
             devices: self.slots.iter().map(|slot| slot.state.clone()).collect(),
-            windows: self.windows.iter().filter_map(|window| window.window(now.site)).collect(),
+            windows: self.demand.windows(now.site),
             clock_trusted: now.site >= self.spec.not_before,
             ..Snapshot::default()
         };
@@ -283,6 +279,10 @@ impl Hub {
         }
         Some(Reading::good(sum, at))
     }
+}
+
+fn demand_meter(spec: &SiteSpec) -> DemandMeter {
+    DemandMeter::new(spec.windows.iter().copied(), spec.time_zone.clone(), spec.longest_gap)
 }
 
 fn battery(slot: &Slot) -> BatteryState {

@@ -14,11 +14,11 @@ mod task;
 mod track;
 
 pub use counter::{Counted, CounterTrack};
-pub use demand::{DemandMeter, SavedWindow};
+pub use demand::{DemandMeter, SavedDemand};
 pub use device_state::{DeviceState, PointValue};
 pub use hub::{Hub, Publish};
 pub use note::Note;
-pub use snapshot::{BatteryState, DemandWindow, GridState, LoadState, PvState, Snapshot, WindowMean};
+pub use snapshot::{BatteryState, DemandWindow, GridState, LoadState, Order, Orders, PvState, Snapshot, WindowMean};
 pub use spec::{DeviceSpec, SiteSpec};
 pub use task::{HubPorts, run};
 pub use track::PowerTrack;

@@ -24,10 +24,32 @@ pub struct Snapshot {
     pub loads: Vec<LoadState>,
     /// Running demand windows, one for each length that a rule asks for.
     pub windows: Vec<DemandWindow>,
+    /// What is ordered from outside at present.
+    pub orders: Orders,
     /// All devices with all points.
     pub devices: Vec<Arc<DeviceState>>,
     /// The wall clock may be trusted: no month and no window rolls over before.
     pub clock_trusted: bool,
+}
+
+/// Orders from outside that are in force: a grid operator's limits, the peak limit of a billing period.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Orders {
+    /// Most import, positive (`grid-limit`).
+    pub import_limit: Option<Order>,
+    /// Most export, positive (`grid-limit`, `export-limit`).
+    pub export_limit: Option<Order>,
+    /// The limit of `peak-shaving` with `limit = "auto"`.
+    pub peak_limit: Option<Order>,
+}
+
+/// One order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Order {
+    /// The limit.
+    pub limit: Watts,
+    /// It ends here, whatever else is heard.
+    pub until: SiteTime,
 }
 
 /// The connection point.
@@ -114,7 +136,7 @@ pub struct DemandWindow {
 }
 
 /// A completed window.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct WindowMean {
     /// When it began.
     pub start: SiteTime,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::SiteTime;
 use crate::config::{Config, DeviceConfig, Role, Rule};
 use crate::profile::Instance;
 use crate::reading::DeviceName;
@@ -22,8 +23,10 @@ pub struct SiteSpec {
     pub windows: Vec<Duration>,
     /// Windows are aligned to its clock.
     pub time_zone: jiff::tz::TimeZone,
+    /// Longest time, on the site's clock, for which a reading of grid power vouches in a demand window.
+    pub longest_gap: Duration,
     /// Before this the wall clock is not to be trusted.
-    pub not_before: crate::clock::SiteTime,
+    pub not_before: SiteTime,
 }
 
 /// One device beforehand.
@@ -42,8 +45,8 @@ pub struct DeviceSpec {
 }
 
 impl SiteSpec {
-    /// From the config.
-    pub fn new(config: &Config, not_before: crate::clock::SiteTime) -> Self {
+    /// From the config. `speed` is [`crate::clock::Clock::speed`].
+    pub fn new(config: &Config, not_before: SiteTime, speed: f64) -> Self {
         let mut windows: Vec<Duration> = config
             .rules
             .iter()
@@ -54,8 +57,12 @@ impl SiteSpec {
             .collect();
         windows.sort();
         windows.dedup();
+        let devices: Vec<DeviceSpec> = config.devices.iter().filter_map(DeviceSpec::new).collect();
+        let grid = devices.iter().find(|device| device.roles.contains(&Role::GridMeter));
+        let vouches = grid.and_then(|grid| grid.max_age.iter().min().copied()).unwrap_or(MOST);
         Self {
-            devices: config.devices.iter().filter_map(DeviceSpec::new).collect(),
+            devices,
+            longest_gap: vouches.mul_f64(speed),
             windows,
             time_zone: config.site.time_zone.clone(),
             not_before,

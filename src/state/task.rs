@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Hub, Note, Publish, SavedWindow, SiteSpec, Snapshot};
+use super::{Hub, Note, Publish, SavedDemand, SiteSpec, Snapshot};
 use crate::bus::BusEvent;
 use crate::clock::{Clock, IoTime, Pulse};
 
@@ -24,7 +24,7 @@ pub struct HubPorts {
     /// The site; another one on reload.
     pub spec: watch::Receiver<Arc<SiteSpec>>,
     /// Demand windows as they were saved.
-    pub saved: Vec<SavedWindow>,
+    pub saved: SavedDemand,
     /// To everybody.
     pub snapshot: watch::Sender<Arc<Snapshot>>,
     /// To telemetry; never awaited.
