@@ -1,5 +1,28 @@
-//! Simulated plants and the Modbus servers that serve them.
+//! A simulated building: plants on a busbar, devices that show them in their registers, and Modbus servers for these.
+//!
+//! Serves `demo`, `simulate`, tests and docs. The devices and servers share no code with the daemon's profiles, codec and
+//! client, so that a wrong decoder shows. Time is handed in: the same seed and steps give the same day.
 
+mod bank;
+mod building;
+mod busbar;
+pub mod device;
+mod fault;
+mod ledger;
+mod line;
+mod pdu;
 mod plant;
+mod running;
+mod server;
+mod world;
 
+pub use bank::{Exception, RegisterBank, Registers, SharedBank, Table};
+pub use building::{Building, Truth};
+pub use busbar::{Balance, Feed, Part, Step};
+pub use fault::{AnyFault, Fault, LineFault};
+pub use ledger::Ledger;
+pub use line::{Line, Traffic, Unit, Written};
 pub use plant::BatteryPlant;
+pub use running::{LinePlan, Listen, OpenLine, Running};
+pub use server::{Framing, listen, serve_rtu, serve_tcp};
+pub use world::{LoadShape, World};
