@@ -67,7 +67,8 @@ impl App {
             stop: CancellationToken::new(),
         };
         let spec = BusSpec { address: address.clone(), devices };
-        let part = self.tasks.spawn(Phase::Buses, pulse_name(address), |stop| bus::run(spec, BusPorts { stop, ..ports }));
+        let part =
+            self.tasks.spawn(Phase::Buses, pulse_name(address), |stop| bus::run(spec, BusPorts { stop, ..ports }));
         self.buses.insert(address.clone(), RunningBus { part, devices: names, patience, _lock: lock });
         Ok(())
     }

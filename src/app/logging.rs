@@ -23,14 +23,16 @@ pub enum LogFormat {
 /// Starts logging. `WATTKEEPER_LOG` takes a filter (`debug`, `wattkeeper::bus=trace`); `level` is what holds without it.
 pub fn start(format: LogFormat, level: &str) {
     // The Modbus and MQTT libraries log each request at debug through `log`: kept out unless asked for.
-    let filter = EnvFilter::try_from_env("WATTKEEPER_LOG").unwrap_or_else(|_| EnvFilter::new(format!("warn,wattkeeper={level}")));
+    let filter = EnvFilter::try_from_env("WATTKEEPER_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(format!("warn,wattkeeper={level}")));
     let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let started = match format {
         LogFormat::Json => base.json().try_init(),
-        LogFormat::Auto if journal => {
-            base.event_format(Journal(Format::default().without_time().with_level(false).with_target(false))).with_ansi(false).try_init()
-        }
+        LogFormat::Auto if journal => base
+            .with_ansi(false)
+            .event_format(Journal(Format::default().without_time().with_level(false).with_target(false)))
+            .try_init(),
         LogFormat::Auto | LogFormat::Text => {
             let colour = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
             base.with_target(false).with_ansi(colour).try_init()

@@ -52,8 +52,12 @@ impl App {
         };
 
         // Whoever is on a bus that changes goes to its safe state first; the old config still knows how.
-        let leaving: Vec<DeviceName> =
-            self.buses.iter().filter(|(address, _)| diff.buses.contains(*address)).flat_map(|(_, bus)| bus.devices.clone()).collect();
+        let leaving: Vec<DeviceName> = self
+            .buses
+            .iter()
+            .filter(|(address, _)| diff.buses.contains(*address))
+            .flat_map(|(_, bus)| bus.devices.clone())
+            .collect();
         self.rewire(&leaving);
         let patience = shutdown::patience(&self.config);
         if !self.wait_for(patience, |snapshot| leaving.iter().all(|device| at_rest(snapshot, device))).await {
@@ -65,7 +69,11 @@ impl App {
 
         let not_before = self.channels.site.borrow().not_before;
         self.config = new;
-        self.channels.site.send_replace(Arc::new(SiteSpec::new(&self.config, not_before, self.environment.clock.speed())));
+        self.channels.site.send_replace(Arc::new(SiteSpec::new(
+            &self.config,
+            not_before,
+            self.environment.clock.speed(),
+        )));
         self.channels.policy.send_replace(Arc::new(Policy::new(&self.config)));
         let mut whole = true;
         for address in self.addresses() {
@@ -78,8 +86,8 @@ impl App {
         }
         self.rewire(&[]);
 
+        self.channels.naming.send_replace(services::naming(&self.config));
         if diff.mqtt {
-            self.channels.topics.send_replace(services::topics(&self.config));
             if let Some((part, _)) = self.mqtt.take() {
                 self.tasks.end_one(&part, shutdown::GOODBYE).await;
             }
@@ -91,7 +99,13 @@ impl App {
             }
             self.start_http(listener);
         }
-        tracing::info!(buses = diff.buses.len(), mqtt = diff.mqtt, http = diff.http, control = diff.control, "reloaded");
+        tracing::info!(
+            buses = diff.buses.len(),
+            mqtt = diff.mqtt,
+            http = diff.http,
+            control = diff.control,
+            "reloaded"
+        );
         whole
     }
 }

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::socket::{self, SocketPorts};
 use super::start::App;
 use super::tasks::Phase;
-use crate::config::{Config, HttpConfig};
+use crate::config::{Config, DeviceConfig, HttpConfig};
 use crate::http::{self, Figures, HttpPorts, MqttFigures, Sources};
 use crate::mqtt::{self, Capacities, MqttPorts, MqttStats, Retry};
-use crate::telemetry::{StoreStats, Topics};
+use crate::telemetry::{Naming, StoreStats, Topics, group_names};
 
 /// Opens the HTTP listener, if there shall be one.
 pub(super) async fn listen(config: Option<&HttpConfig>) -> io::Result<Option<http::Listener>> {
@@ -22,9 +22,10 @@ pub(super) async fn listen(config: Option<&HttpConfig>) -> io::Result<Option<htt
     }
 }
 
-/// The site's topics, if there is a broker.
-pub(super) fn topics(config: &Config) -> Option<Topics> {
-    config.mqtt.as_ref().map(|mqtt| Topics::new(&mqtt.topic_prefix))
+/// What things are called at the broker, if there is one.
+pub(super) fn naming(config: &Config) -> Option<Naming> {
+    let mqtt = config.mqtt.as_ref()?;
+    Some(Naming { topics: Topics::new(&mqtt.topic_prefix), groups: group_names(&config.devices) })
 }
 
 impl App {
@@ -34,7 +35,7 @@ impl App {
         let status = Arc::new(MqttStats::default());
         let ports = MqttPorts {
             config,
-            capacities: Capacities::new(&self.config.devices),
+            capacities: self.capacities(),
             retry: Retry::default(),
             clock: self.environment.clock.clone(),
             outbox: self.outbox.clone(),
@@ -47,10 +48,15 @@ impl App {
         self.mqtt = Some((part, status));
     }
 
+    fn capacities(&self) -> Capacities {
+        let capacity = |device: &DeviceConfig| Some((device.name.clone(), device.capacity?));
+        self.config.devices.iter().filter_map(capacity).collect()
+    }
+
     /// Serves HTTP on a listener that stands.
     pub(super) fn start_http(&mut self, listener: Option<http::Listener>) {
         let Some(listener) = listener else { return };
-        let address = listener.local_address();
+        let address = listener.address();
         let ports = HttpPorts { stop: CancellationToken::new(), ..self.http_ports() };
         let part = self.tasks.spawn(Phase::Service, "http", |stop| async move {
             if let Err(error) = http::run(listener, HttpPorts { stop, ..ports }).await {

@@ -71,7 +71,8 @@ impl App {
 
     /// A bus that died cannot write its devices' safe states: it is started once more for that.
     fn revive_buses(&mut self) {
-        let dead: Vec<_> = self.buses.iter().filter(|(_, bus)| !self.tasks.lives(&bus.part)).map(|(a, _)| a.clone()).collect();
+        let dead: Vec<_> =
+            self.buses.iter().filter(|(_, bus)| !self.tasks.lives(&bus.part)).map(|(a, _)| a.clone()).collect();
         for address in dead {
             self.buses.remove(&address);
             if let Err(error) = self.start_bus(&address) {

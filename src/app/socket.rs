@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,9 @@ impl From<Answer> for SocketAnswer {
     fn from(answer: Answer) -> Self {
         match answer {
             Answer::Registers(words, took) => Self::Registers(words, took.as_secs_f64()),
-            Answer::Points(specs, values) => Self::Points(values.iter().filter_map(|(i, v)| point(&specs, *i, v)).collect()),
+            Answer::Points(specs, values) => {
+                Self::Points(values.iter().filter_map(|(i, v)| point(&specs, *i, v)).collect())
+            }
             Answer::Error(text) => Self::Error(text),
         }
     }
@@ -115,7 +117,10 @@ pub fn path(state_dir: &Path) -> PathBuf {
 /// As the system gives them.
 pub(super) fn bind(path: &Path) -> io::Result<UnixListener> {
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another wattkeeper with this state directory is running"));
+        return Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another wattkeeper with this state directory is running",
+        ));
     }
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -28,7 +28,7 @@ use crate::http::{Reload, Sources};
 use crate::mqtt::MqttStats;
 use crate::reading::DeviceName;
 use crate::state::{self, HubPorts, Note, SiteSpec, Snapshot};
-use crate::telemetry::{self, MemoryStore, Outbox, TelemetryPorts, Topics};
+use crate::telemetry::{self, MemoryStore, Naming, Outbox, TelemetryPorts};
 
 /// What buses may have told the hub and it has not taken yet.
 const EVENTS: usize = 1024;
@@ -98,7 +98,7 @@ pub(super) struct Channels {
     pub(super) site: watch::Sender<Arc<SiteSpec>>,
     pub(super) policy: watch::Sender<Arc<Policy>>,
     pub(super) wiring: watch::Sender<Arc<Wiring>>,
-    pub(super) topics: watch::Sender<Option<Topics>>,
+    pub(super) naming: watch::Sender<Option<Naming>>,
     pub(super) sources: watch::Sender<Arc<Sources>>,
     /// Hub and control to everybody.
     pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
@@ -159,7 +159,7 @@ impl App {
         let site = watch::channel(Arc::new(SiteSpec::new(&config, not_before, clock.speed()))).0;
         let policy = watch::channel(Arc::new(Policy::new(&config))).0;
         let wiring = watch::channel(Arc::new(Wiring::default())).0;
-        let topics = watch::channel(super::services::topics(&config)).0;
+        let naming = watch::channel(super::services::naming(&config)).0;
         let sources = watch::channel(Arc::new(Sources::default())).0;
 
         let mut tasks = Tasks::default();
@@ -209,7 +209,7 @@ impl App {
 
         let outbox = Outbox::new(MemoryStore::new(config.telemetry.buffer));
         let ports = TelemetryPorts {
-            topics: topics.subscribe(),
+            naming: naming.subscribe(),
             outbox: outbox.clone(),
             notes: noted,
             decisions: recorded,
@@ -223,7 +223,8 @@ impl App {
         let watching = clock.clone();
         tasks.spawn(Phase::Service, "watchdog", |stop| watchdog::run(watched, watching, stop));
 
-        let channels = Channels { events, leases: BTreeMap::new(), site, policy, wiring, topics, sources, snapshot, decision };
+        let channels =
+            Channels { events, leases: BTreeMap::new(), site, policy, wiring, naming, sources, snapshot, decision };
         let notebook = Arc::new(FileNotebook::open(&state_dir.join("devices")));
         let mut app = Self {
             config,

@@ -49,7 +49,12 @@ pub(super) struct Tasks {
 
 impl Tasks {
     /// Starts a task. It ends when its token is cancelled, and not before: an earlier end stops the daemon.
-    pub(super) fn spawn<F>(&mut self, phase: Phase, name: impl Into<String>, task: impl FnOnce(CancellationToken) -> F) -> Part
+    pub(super) fn spawn<F>(
+        &mut self,
+        phase: Phase,
+        name: impl Into<String>,
+        task: impl FnOnce(CancellationToken) -> F,
+    ) -> Part
     where
         F: Future<Output = ()> + Send + 'static,
     {

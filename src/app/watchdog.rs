@@ -39,7 +39,10 @@ impl Vitals {
     /// All loops, for metrics and health.
     pub fn loops(&self) -> Vec<Loop> {
         let pulses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pulses.iter().map(|(name, pulse)| Loop { name: name.as_str().into(), pulse: pulse.clone(), limit: HANGS }).collect()
+        pulses
+            .iter()
+            .map(|(name, pulse)| Loop { name: name.as_str().into(), pulse: pulse.clone(), limit: HANGS })
+            .collect()
     }
 }
 

@@ -42,7 +42,9 @@ pub(super) struct ReadArgs {
 }
 
 fn span(text: &str) -> Result<Span, String> {
-    let wrong = || format!("`{text}` is no TABLE:START:COUNT; write it like holding:100:10 (coil, discrete-input, holding, input)");
+    let wrong = || {
+        format!("`{text}` is no TABLE:START:COUNT; write it like holding:100:10 (coil, discrete-input, holding, input)")
+    };
     let mut parts = text.split(':');
     let table = match parts.next() {
         Some("coil") => Table::Coil,
@@ -82,7 +84,9 @@ pub(super) fn run(args: &ReadArgs) -> ExitCode {
             return exit::UNAVAILABLE.into();
         }
         match args.watch {
-            Some(seconds) if seconds > 0.0 && seconds.is_finite() => std::thread::sleep(Duration::from_secs_f64(seconds)),
+            Some(seconds) if seconds > 0.0 && seconds.is_finite() => {
+                std::thread::sleep(Duration::from_secs_f64(seconds))
+            }
             _ => return ExitCode::SUCCESS,
         }
     }
@@ -104,7 +108,12 @@ fn alone(config: &Config, args: &ReadArgs) -> Result<SocketAnswer, String> {
     runtime.block_on(once(device, address, instance, question))
 }
 
-async fn once(device: &DeviceConfig, address: &bus::Address, instance: Instance, question: Question) -> Result<SocketAnswer, String> {
+async fn once(
+    device: &DeviceConfig,
+    address: &bus::Address,
+    instance: Instance,
+    question: Question,
+) -> Result<SocketAnswer, String> {
     let clock = Clock::system();
     let (_leases, leases) = watch::channel(BTreeMap::new());
     let (events, mut said) = mpsc::channel(64);
@@ -113,7 +122,13 @@ async fn once(device: &DeviceConfig, address: &bus::Address, instance: Instance,
     let name: DeviceName = device.name.clone();
     let spec = BusSpec {
         address: address.clone(),
-        devices: vec![BusDevice { name: name.clone(), unit: device.unit_id, instance, leases, stats: Arc::new(DeviceStats::default()) }],
+        devices: vec![BusDevice {
+            name: name.clone(),
+            unit: device.unit_id,
+            instance,
+            leases,
+            stats: Arc::new(DeviceStats::default()),
+        }],
     };
     let ports = BusPorts {
         clock: clock.clone(),
@@ -153,7 +168,8 @@ fn print(args: &ReadArgs, answer: &SocketAnswer) -> bool {
             } else {
                 shown.iter().for_each(|point| println!("{:<28} {} {}", point.name, plain(&point.value), point.unit));
             }
-            let missing: Vec<_> = args.points.iter().filter(|name| !points.iter().any(|point| point.name == **name)).collect();
+            let missing: Vec<_> =
+                args.points.iter().filter(|name| !points.iter().any(|point| point.name == **name)).collect();
             if !missing.is_empty() {
                 let names: Vec<_> = points.iter().map(|point| point.name.as_str()).collect();
                 eprintln!("wattkeeper: no point {missing:?}; there are: {}", names.join(", "));

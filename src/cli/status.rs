@@ -1,6 +1,5 @@
 //! `wattkeeper status`: how the running daemon stands, on one screen.
 
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,7 +43,11 @@ pub(super) fn run(args: &StatusArgs) -> ExitCode {
             return exit::UNAVAILABLE.into();
         }
     };
-    if args.json { println!("{state:#}") } else { print!("{}", screen(&state)) }
+    if args.json {
+        println!("{state:#}")
+    } else {
+        print!("{}", screen(&state))
+    }
     ExitCode::SUCCESS
 }
 
@@ -54,8 +57,10 @@ fn screen(state: &Value) -> String {
     let text = |pointer: &str| state.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
     let number = |pointer: &str| state.pointer(pointer).and_then(Value::as_f64);
     let watts = |pointer: &str| number(pointer).map_or("-".to_owned(), |w| Watts::new(w).to_string());
-    // Writing to a String cannot fail.
-    let mut line = |text: String| drop(writeln!(out, "{text}"));
+    let mut line = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
     line(format!("{} · wattkeeper {} · {}", text("/site/name"), text("/version"), text("/site/now")));
     let standing = match text("/control/state").as_str() {
         "controlling" => "controlling".to_owned(),
@@ -92,17 +97,24 @@ fn screen(state: &Value) -> String {
     for device in list(state, "/devices") {
         let point = |name: &str| {
             let mut points = device.get("points").and_then(Value::as_array).into_iter().flatten();
-            points.find(|p| p.get("name").and_then(Value::as_str) == Some(name) && field(p, "quality") == "good")?.get("value")?.as_f64()
+            points
+                .find(|p| p.get("name").and_then(Value::as_str) == Some(name) && field(p, "quality") == "good")?
+                .get("value")?
+                .as_f64()
         };
         let link = device.pointer("/link/state").and_then(Value::as_str).unwrap_or("-");
-        let reason = device.pointer("/link/reason").and_then(Value::as_str).map(|r| format!(": {r}")).unwrap_or_default();
+        let reason =
+            device.pointer("/link/reason").and_then(Value::as_str).map(|r| format!(": {r}")).unwrap_or_default();
         let mut shown = Vec::new();
         for name in ["meter.power", "grid.power", "inverter.power", "pv.power", "battery.power"] {
             shown.extend(point(name).map(|w| format!("{name} {}", Watts::new(w))));
         }
         shown.extend(point("battery.soc").map(|soc| format!("SoC {}", Soc::new(soc))));
         for setpoint in device.get("setpoints").and_then(Value::as_array).into_iter().flatten() {
-            let value = setpoint.get("value").and_then(Value::as_f64).map_or("released".to_owned(), |w| Watts::new(w).to_string());
+            let value = setpoint
+                .get("value")
+                .and_then(Value::as_f64)
+                .map_or("released".to_owned(), |w| Watts::new(w).to_string());
             shown.push(format!("told {} {value} ({})", field(setpoint, "control"), field(setpoint, "state")));
         }
         line(format!("{:<20} {link}{reason}   {}", field(device, "name"), shown.join(", ")));

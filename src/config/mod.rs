@@ -32,3 +32,5 @@ pub use model::{
     Site, Tariff, TelemetryConfig,
 };
 pub use rule::{PeakLimit, Rule, RuleConfig, TimeOfDay, Weekdays};
+mod tmpdiff;
+pub use tmpdiff::*;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::HttpPorts;
 use super::site_power::SitePower;
 use super::sources::{MqttFigures, REVISION, VERSION};
-use super::view::View;
+use super::view::{View, Viewer};
 use crate::bus::{LinkState, SetpointReport};
 use crate::clock::{Moment, SiteTime};
 use crate::config::Role;
@@ -120,6 +121,13 @@ struct Telemetry {
 struct Turning<'a> {
     name: &'a str,
     age_seconds: f64,
+}
+
+/// The whole state, for the local socket.
+pub fn state_source(ports: &HttpPorts) -> Arc<dyn Fn() -> serde_json::Value + Send + Sync> {
+    let viewer = Viewer::new(ports);
+    let shown = move || state(&viewer.view()).and_then(|text| serde_json::from_str(&text));
+    Arc::new(move || shown().unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() })))
 }
 
 /// The whole state.

@@ -19,6 +19,7 @@ mod sources;
 mod tally;
 mod view;
 
+pub use api::state_source;
 pub use family::{FAMILIES, Kind, Row};
 pub use reference::reference;
 pub use server::{Limits, Listener, bind, run};

@@ -105,7 +105,8 @@ impl Hub {
             spec: spec.clone(),
             slots: Vec::new(),
             index: HashMap::new(),
-            windows: Vec::new(),
+            demand: demand_meter(&spec),
+            last_grid: SiteTime::default(),
             notes: Vec::new(),
         };
         hub.reload(spec);

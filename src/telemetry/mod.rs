@@ -18,7 +18,7 @@ pub use outbox::Outbox;
 pub use points::Points;
 pub use record::Record;
 pub use store::{MemoryStore, Store, StoreStats};
-pub use task::{TelemetryPorts, Writer, group_names, run};
+pub use task::{Naming, TelemetryPorts, Writer, group_names, run};
 pub use topics::Topics;
 
 #[cfg(test)]

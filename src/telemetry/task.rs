@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::decision::write_decision;
@@ -20,10 +20,8 @@ use crate::state::{DeviceState, Note};
 /// What the telemetry task works with.
 #[derive(Debug)]
 pub struct TelemetryPorts {
-    /// Topics of the site.
-    pub topics: Topics,
-    /// Names of each device's groups, see [`group_names`].
-    pub groups: BTreeMap<DeviceName, Vec<Arc<str>>>,
+    /// What things are called; `None` while no broker is configured, and then no record is made.
+    pub naming: watch::Receiver<Option<Naming>>,
     /// Where records go.
     pub outbox: Arc<Outbox>,
     /// From the hub.
@@ -32,6 +30,15 @@ pub struct TelemetryPorts {
     pub decisions: mpsc::Receiver<Arc<Decision>>,
     /// Ends the task once what is queued has become records.
     pub stop: CancellationToken,
+}
+
+/// What things are called in topics. Another one on reload.
+#[derive(Clone, Debug)]
+pub struct Naming {
+    /// Topics of the site.
+    pub topics: Topics,
+    /// Names of each device's groups, see [`group_names`].
+    pub groups: BTreeMap<DeviceName, Vec<Arc<str>>>,
 }
 
 /// The names of the groups of each device's profile, by group index.
@@ -48,23 +55,36 @@ const BATCH: usize = 64;
 
 /// Makes records until told to stop, or until nobody is left to send anything.
 pub async fn run(mut ports: TelemetryPorts) {
-    let mut writer = Writer::new(ports.topics, ports.groups, ports.outbox);
+    let mut writer = Writer::of(&mut ports);
     let (mut notes, mut decisions) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
     let (mut notes_open, mut decisions_open) = (true, true);
     while notes_open || decisions_open {
         tokio::select! {
             count = ports.notes.recv_many(&mut notes, BATCH), if notes_open => notes_open = count > 0,
             count = ports.decisions.recv_many(&mut decisions, BATCH), if decisions_open => decisions_open = count > 0,
+            Ok(()) = ports.naming.changed() => writer = Writer::of(&mut ports),
             () = ports.stop.cancelled() => break,
         }
-        notes.drain(..).for_each(|note| writer.note(&note));
-        decisions.drain(..).for_each(|decision| writer.decision(&decision));
+        record(&mut writer, notes.drain(..), decisions.drain(..));
     }
-    while let Ok(note) = ports.notes.try_recv() {
-        writer.note(&note);
-    }
-    while let Ok(decision) = ports.decisions.try_recv() {
-        writer.decision(&decision);
+    let notes = std::iter::from_fn(|| ports.notes.try_recv().ok());
+    record(&mut writer, notes, std::iter::from_fn(|| ports.decisions.try_recv().ok()));
+}
+
+fn record(
+    writer: &mut Option<Writer>,
+    notes: impl Iterator<Item = Note>,
+    decisions: impl Iterator<Item = Arc<Decision>>,
+) {
+    match writer {
+        Some(writer) => {
+            notes.for_each(|note| writer.note(&note));
+            decisions.for_each(|decision| writer.decision(&decision));
+        }
+        None => {
+            notes.for_each(drop);
+            decisions.for_each(drop);
+        }
     }
 }
 
@@ -84,6 +104,11 @@ struct Shape {
 }
 
 impl Writer {
+    fn of(ports: &mut TelemetryPorts) -> Option<Self> {
+        let naming = ports.naming.borrow_and_update().clone()?;
+        Some(Self::new(naming.topics, naming.groups, ports.outbox.clone()))
+    }
+
     /// A writer that knows no device yet.
     pub fn new(topics: Topics, groups: BTreeMap<DeviceName, Vec<Arc<str>>>, outbox: Arc<Outbox>) -> Self {
         Self { topics, groups, outbox, shapes: HashMap::new(), json: Json::default() }
