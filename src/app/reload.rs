@@ -77,12 +77,11 @@ impl App {
         self.channels.policy.send_replace(Arc::new(Policy::new(&self.config)));
         let mut whole = true;
         for address in self.addresses() {
-            if !self.buses.contains_key(&address) {
-                if let Err(error) = self.start_bus(&address) {
+            if !self.buses.contains_key(&address)
+                && let Err(error) = self.start_bus(&address) {
                     tracing::error!(%address, %error, "the bus cannot be started");
                     whole = false;
                 }
-            }
         }
         self.rewire(&[]);
 

@@ -108,7 +108,7 @@ impl Tasks {
         if tokio::time::timeout(patience, ended).await.is_err() {
             let late: Vec<_> = self.running.iter().filter(wanted).map(|(_, running)| &running.name).collect();
             tracing::error!(?late, ?patience, "tasks did not end in time");
-            self.running.retain(|id, running| !wanted(&(&*id, &*running)));
+            self.running.retain(|id, running| !wanted(&(id, &*running)));
         }
     }
 

@@ -172,8 +172,11 @@ async fn what_is_queued_at_the_end_still_becomes_records() {
     }
     stop.cancel();
     run(TelemetryPorts {
-        topics: Topics::new("p"),
-        groups: BTreeMap::new(),
+        naming: tokio::sync::watch::channel(Some(crate::telemetry::Naming {
+            topics: Topics::new("p"),
+            groups: BTreeMap::new(),
+        }))
+        .1,
         outbox: outbox.clone(),
         notes: note_rx,
         decisions: decision_rx,
