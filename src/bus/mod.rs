@@ -5,11 +5,19 @@
 //! cancelled RTU call, an unbounded wait, a register written without a lease.
 
 mod address;
+mod backoff;
+mod dial;
 mod event;
 mod lease;
+mod link;
 mod notebook;
+mod plan;
+mod request;
+mod rtu;
+mod schedule;
 mod stats;
 mod task;
+mod unit;
 
 pub use address::{Address, Parity, SerialLine};
 pub use event::{Answer, Ask, BusEvent, LinkState, Question};
@@ -17,3 +25,4 @@ pub use lease::{Lease, Leases, SafeState, SetpointReport, SetpointState};
 pub use notebook::{MemoryNotebook, Notebook};
 pub use stats::{DeviceStats, ErrorKind, LATENCY_BUCKETS};
 pub use task::{BusDevice, BusPorts, BusSpec, run};
+pub use unit::Unit;
