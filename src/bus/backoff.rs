@@ -32,11 +32,6 @@ impl Backoff {
         half + half.mul_f64(self.draw())
     }
 
-    /// How many failures in a row.
-    pub const fn failures(&self) -> u32 {
-        self.failures
-    }
-
     /// A success: the next failure pauses shortly again.
     pub const fn reset(&mut self) {
         self.failures = 0;

@@ -13,17 +13,17 @@ use tokio_serial::SerialPortBuilderExt as _;
 use super::{Address, Parity, SerialLine};
 
 /// What frames travel on.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + Debug {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + Debug {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + Debug> Stream for T {}
 
 /// Opens the stream, anew at each call.
-pub(super) type Dial = Box<dyn FnMut() -> Dialing + Send>;
+pub type Dial = Box<dyn FnMut() -> Dialing + Send>;
 /// A stream being opened.
-pub(super) type Dialing = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
+pub type Dialing = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
 
 /// How frames are told apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Framing {
+pub enum Framing {
     /// By a header with a transaction number.
     Tcp,
     /// By unit, function, length and checksum alone.

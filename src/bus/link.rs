@@ -89,6 +89,14 @@ impl Link {
         self.wire = Wire::Closed;
     }
 
+    /// Rests until `gap` after the last exchange.
+    pub async fn rest(&self, gap: Duration) {
+        let until = self.ended + gap;
+        if self.clock.io() < until {
+            turning(&self.clock, &self.pulse, None, self.clock.sleep_until(until)).await;
+        }
+    }
+
     /// Opens the connection anew.
     ///
     /// # Errors

@@ -141,10 +141,10 @@ impl Schedule {
         }
     }
 
-    /// A step of identification was made at `now`: others first.
-    pub fn identifying(&mut self, unit: usize, now: IoTime) {
+    /// The next step of identification is due at `at`.
+    pub fn identify_at(&mut self, unit: usize, at: IoTime) {
         if let Some(unit) = self.unit(unit) {
-            unit.identify_at = now;
+            unit.identify_at = at;
         }
     }
 
@@ -221,7 +221,10 @@ impl Schedule {
 
 /// What a unit could be asked for: class, since when, action.
 fn unit_work(i: usize, unit: &UnitTimes, answered: bool) -> impl Iterator<Item = (u8, IoTime, Action)> {
-    let write = unit.write_at.map(|at| (0, at, if unit.known { Action::Write(i) } else { Action::Identify(i) }));
+    let write = unit.write_at.map(|at| match unit.known {
+        true => (0, at, Action::Write(i)),
+        false => (0, at.max(unit.identify_at), Action::Identify(i)),
+    });
     let rest = unit.reading.map(|group| (1, unit.from, Action::Poll(i, group)));
     // An answer follows an answer only where nothing else waits.
     let answer = unit.asked_at.map(|at| (if answered { 4 } else { 2 }, at, Action::Answer(i)));

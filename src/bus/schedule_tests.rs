@@ -29,7 +29,7 @@ fn exchange(schedule: &mut Schedule, action: Action, now: IoTime, took: Duration
         }
         Action::Identify(unit) => {
             schedule.known(unit, answers);
-            schedule.identifying(unit, end);
+            schedule.identify_at(unit, end);
             unit
         }
         Action::Write(unit) => {
