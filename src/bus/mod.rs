@@ -5,15 +5,29 @@
 //! cancelled RTU call, an unbounded wait, a register written without a lease.
 
 mod address;
+mod backoff;
+mod dial;
 mod event;
 mod lease;
+mod link;
+mod lookout;
 mod notebook;
+mod plan;
+mod request;
+mod rtu;
+mod schedule;
+mod station;
 mod stats;
 mod task;
+mod unit;
+mod writer;
+mod writing;
 
 pub use address::{Address, Parity, SerialLine};
+pub use dial::{Dial, Dialing, Framing, Stream};
 pub use event::{Answer, Ask, BusEvent, LinkState, Question};
 pub use lease::{Lease, Leases, SafeState, SetpointReport, SetpointState};
 pub use notebook::{MemoryNotebook, Notebook};
 pub use stats::{DeviceStats, ErrorKind, LATENCY_BUCKETS};
-pub use task::{BusDevice, BusPorts, BusSpec, run};
+pub use task::{BusDevice, BusPorts, BusSpec, run, run_over};
+pub use unit::Unit;

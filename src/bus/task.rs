@@ -1,33 +1,44 @@
 //! The task that owns one bus.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Address, Ask, BusEvent, DeviceStats, Leases, Notebook};
+use super::backoff::Backoff;
+use super::dial::{self, Dial, Framing};
+use super::link::Link;
+use super::lookout::Lookout;
+use super::request::Request;
+use super::schedule::{Action, Schedule};
+use super::station::{Polling, Station};
+use super::unit::Unit;
+use super::writer::Job;
+use super::writing::Talk;
+use super::{Address, Ask, BusEvent, DeviceStats, ErrorKind, Leases, LinkState, Notebook};
 use crate::clock::{Clock, Pulse};
 use crate::profile::Instance;
 use crate::reading::DeviceName;
 
 /// One bus: where it is and which devices are on it.
 #[derive(Debug)]
-pub struct BusSpec {
+pub struct BusSpec<U = Instance> {
     /// The connection.
     pub address: Address,
     /// The units on it.
-    pub devices: Vec<BusDevice>,
+    pub devices: Vec<BusDevice<U>>,
 }
 
 /// One device on a bus.
 #[derive(Debug)]
-pub struct BusDevice {
+pub struct BusDevice<U = Instance> {
     /// Its name.
     pub name: DeviceName,
     /// Modbus unit id.
     pub unit: u8,
     /// Its profile, bound.
-    pub instance: Instance,
+    pub instance: U,
     /// What it shall do. A closed channel (dispatch is gone) means: the safe state of every lease, now.
     pub leases: watch::Receiver<Leases>,
     /// Its counters.
@@ -51,6 +62,408 @@ pub struct BusPorts {
 }
 
 /// Runs a bus until it is stopped. Ends early only when the hub is gone.
-pub async fn run(_spec: BusSpec, ports: BusPorts) {
-    ports.stop.cancelled().await;
+pub async fn run<U: Unit>(spec: BusSpec<U>, ports: BusPorts) {
+    let way = dial::to(&spec.address);
+    run_over(way, spec, ports).await;
+}
+
+/// [`run`] over streams of the caller's, whatever the address says.
+pub async fn run_over<U: Unit>(way: (Framing, Dial), spec: BusSpec<U>, ports: BusPorts) {
+    let clients = spec.devices.iter().map(|device| device.instance.manners().clients).filter(|n| *n > 0).min();
+    let bus = Bus::new(way, spec, ports, clients);
+    if let Err(HubGone) = Box::pin(bus.run()).await {
+        tracing::debug!("the hub is gone: a bus ends");
+    }
+}
+
+/// Nobody takes events any more.
+struct HubGone;
+
+/// Questions that wait in the bus; more wait in their channel.
+const ASKS: usize = 16;
+/// Failures in a row after which a device counts as down: one lost answer is none.
+const DOWN: u32 = 2;
+/// A connection that is not to be held is closed when nothing is due for this long.
+const LINGER: Duration = Duration::from_millis(200);
+
+struct Bus<U> {
+    clock: Clock,
+    events: mpsc::Sender<BusEvent>,
+    asks: mpsc::Receiver<Ask>,
+    asks_closed: bool,
+    notebook: Arc<dyn Notebook>,
+    pulse: Pulse,
+    stop: CancellationToken,
+    link: Link,
+    schedule: Schedule,
+    lookout: Lookout,
+    stations: Vec<Station<U>>,
+    reconnect: Backoff,
+    /// The device serves one client only.
+    single: bool,
+    hold: bool,
+    connect_delay: Duration,
+}
+
+impl<U: Unit> Bus<U> {
+    fn new(way: (Framing, Dial), spec: BusSpec<U>, ports: BusPorts, clients: Option<u8>) -> Self {
+        let BusPorts { clock, events, asks, notebook, pulse, stop } = ports;
+        let now = clock.now();
+        let stations: Vec<Station<U>> =
+            spec.devices.into_iter().map(|device| Station::new(device, notebook.as_ref(), now)).collect();
+        let manners = || stations.iter().map(|station| station.unit.manners());
+        let slowest = manners().map(|manners| manners.timeout).max().unwrap_or_default();
+        let single = clients == Some(1);
+        let first = Duration::from_secs(if single { 5 } else { 1 });
+        Self {
+            link: Link::new(way, slowest, clock.clone(), pulse.clone()),
+            schedule: Schedule::new(stations.iter().map(Station::intervals), now.io),
+            lookout: Lookout::new(stations.iter().map(Station::watched)),
+            reconnect: Backoff::new(first, Duration::from_secs(60)),
+            single,
+            hold: manners().all(|manners| manners.hold),
+            connect_delay: manners().map(|manners| manners.connect_delay).max().unwrap_or_default(),
+            stations,
+            clock,
+            events,
+            asks,
+            asks_closed: false,
+            notebook,
+            pulse,
+            stop,
+        }
+    }
+
+    async fn run(mut self) -> Result<(), HubGone> {
+        let stop = self.stop.clone();
+        let mut stopped = std::pin::pin!(stop.cancelled());
+        for i in 0..self.stations.len() {
+            self.introduce(i).await?;
+        }
+        while !self.stop.is_cancelled() {
+            self.pulse.mark(self.clock.io());
+            self.take_leases().await?;
+            while self.stations.iter().map(|station| station.asks.len()).sum::<usize>() < ASKS
+                && let Ok(ask) = self.asks.try_recv()
+            {
+                self.take(ask);
+            }
+            let action = self.schedule.next(self.clock.io());
+            if let Action::Wait(until) = action {
+                if !self.hold && self.clock.io() + LINGER < until {
+                    self.link.close();
+                }
+                tokio::select! {
+                    biased;
+                    () = &mut stopped => {}
+                    () = self.lookout.changed() => {}
+                    ask = self.asks.recv(), if !self.asks_closed => match ask {
+                        Some(ask) => self.take(ask),
+                        None => self.asks_closed = true,
+                    },
+                    () = self.clock.sleep_until(until) => {}
+                }
+            } else if self.link.is_open() {
+                self.act(action).await?;
+            } else {
+                tokio::select! {
+                    biased;
+                    () = &mut stopped => {}
+                    connected = self.connect() => connected?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says which points a device has, once it is known.
+    async fn introduce(&mut self, i: usize) -> Result<(), HubGone> {
+        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        if station.unit.identify().is_some() {
+            return Ok(());
+        }
+        station.replan();
+        self.schedule.known(i, true);
+        let event = BusEvent::Identified { device: station.name.clone(), points: station.unit.points().clone() };
+        self.tell(event).await
+    }
+
+    async fn tell(&self, event: BusEvent) -> Result<(), HubGone> {
+        self.events.send(event).await.map_err(|_| HubGone)
+    }
+
+    fn take(&mut self, ask: Ask) {
+        let Some((i, station)) = self.stations.iter_mut().enumerate().find(|(_, station)| station.name == ask.device)
+        else {
+            return;
+        };
+        station.asks.push_back(ask);
+        self.schedule.asked(i, Some(self.clock.io()));
+    }
+
+    async fn take_leases(&mut self) -> Result<(), HubGone> {
+        for i in 0..self.stations.len() {
+            let now = self.clock.now();
+            let Some(station) = self.stations.get_mut(i) else { continue };
+            let Some(reports) = station.take_leases(now) else { continue };
+            self.schedule.write_at(i, station.write_at(now));
+            let device = station.name.clone();
+            for report in reports {
+                self.tell(BusEvent::Setpoint { device: device.clone(), report }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the connection, or tells everybody that there is none.
+    async fn connect(&mut self) -> Result<(), HubGone> {
+        match self.link.open().await {
+            Ok(()) => {
+                self.reconnect.reset();
+                let now = self.clock.now();
+                self.schedule.hold((now.io + self.connect_delay).max(self.link.silent_until()));
+                for (i, station) in self.stations.iter_mut().enumerate() {
+                    station.warmup = station.unit.manners().warmup;
+                    // A write that was computed before the connection stood may have ended meanwhile.
+                    self.schedule.write_at(i, station.write_at(now));
+                }
+                Ok(())
+            }
+            Err(error) => self.unreachable(&error).await,
+        }
+    }
+
+    async fn unreachable(&mut self, error: &std::io::Error) -> Result<(), HubGone> {
+        let now = self.clock.now();
+        let pause = self.reconnect.fail();
+        self.schedule.hold(now.io + pause);
+        let hint = if self.single { " (it serves one client: does another one hold it?)" } else { "" };
+        let reason = format!("cannot connect: {error}{hint}");
+        for i in 0..self.stations.len() {
+            let Some(station) = self.stations.get_mut(i) else { continue };
+            station.drop_reading();
+            station.stats.error(ErrorKind::Connect);
+            self.down(i, reason.clone()).await?;
+        }
+        for (i, group) in self.schedule.pass_over(now.io) {
+            let Some(station) = self.stations.get(i) else { continue };
+            let device = station.name.clone();
+            self.tell(BusEvent::Failed { device, group, kind: ErrorKind::Connect, at: now }).await?;
+        }
+        Ok(())
+    }
+
+    async fn act(&mut self, action: Action) -> Result<(), HubGone> {
+        match action {
+            Action::Wait(_) => Ok(()),
+            Action::Identify(i) => self.identify(i).await,
+            Action::Poll(i, group) => self.poll(i, group).await,
+            Action::Answer(i) => self.answer(i).await,
+            Action::Write(i) => self.write(i).await,
+        }
+    }
+
+    /// One exchange with a unit.
+    async fn ask(&mut self, i: usize, span: crate::profile::Span) -> Result<Vec<u16>, ErrorKind> {
+        let Some(station) = self.stations.get(i) else { return Err(ErrorKind::Protocol) };
+        let Some(request) = Request::read(span) else { return Err(ErrorKind::Protocol) };
+        talk(&mut self.link, &self.clock, station).ask(request).await
+    }
+
+    async fn identify(&mut self, i: usize) -> Result<(), HubGone> {
+        let Some(span) = self.stations.get(i).and_then(|station| station.unit.identify()) else {
+            return self.introduce(i).await;
+        };
+        let sent = self.clock.io();
+        let result = self.ask(i, span).await;
+        let now = self.clock.io();
+        self.schedule.identify_at(i, now);
+        self.settle(i, result.as_ref().err().copied(), sent).await?;
+        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        let told = match &result {
+            Ok(words) => station.unit.identified(Some(words)),
+            Err(kind) if silence(*kind) => return Ok(()),
+            Err(kind) if super::writing::busy(*kind) => {
+                self.schedule.identify_at(i, now + Duration::from_secs(1));
+                return Ok(());
+            }
+            Err(_) => station.unit.identified(None),
+        };
+        if let Err(reason) = told {
+            station.stats.error(ErrorKind::Identity);
+            let pause = station.mistaken.fail();
+            self.schedule.identify_at(i, now + pause);
+            let (device, at) = (station.name.clone(), self.clock.now());
+            self.down(i, reason).await?;
+            return self.tell(BusEvent::Failed { device, group: 0, kind: ErrorKind::Identity, at }).await;
+        }
+        if station.unit.identify().is_none() {
+            station.mistaken.reset();
+            self.introduce(i).await?;
+            self.up(i).await?;
+        }
+        Ok(())
+    }
+
+    async fn poll(&mut self, i: usize, group: usize) -> Result<(), HubGone> {
+        let now = self.clock.now();
+        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        let resumed = station.is_reading(group);
+        let span = station.next_read(group, now);
+        if !resumed {
+            self.schedule.started(i, group, now.io);
+        }
+        let Some(span) = span else {
+            self.schedule.finished(i);
+            return Ok(());
+        };
+        let result = self.ask(i, span).await;
+        self.settle(i, result.as_ref().err().copied(), now.io).await?;
+        let at = self.clock.now();
+        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        let device = station.name.clone();
+        let event = match station.read(result, at) {
+            Polling::More => return Ok(()),
+            Polling::Done(None) => {
+                self.schedule.finished(i);
+                return Ok(());
+            }
+            Polling::Later(pause) => {
+                self.schedule.again(i, group, at.io + pause);
+                return Ok(());
+            }
+            Polling::Done(Some((sent, values))) => BusEvent::Polled { device, group, sent, values },
+            Polling::Failed(kind) => BusEvent::Failed { device, group, kind, at },
+        };
+        self.schedule.finished(i);
+        self.tell(event).await
+    }
+
+    async fn answer(&mut self, i: usize) -> Result<(), HubGone> {
+        // Points are read a group at a time: a poll between two of its reads would start the group anew.
+        loop {
+            let now = self.clock.now();
+            let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+            let Some(span) = station.next_answer(now) else { break };
+            let result = self.ask(i, span).await;
+            self.settle(i, result.as_ref().err().copied(), now.io).await?;
+            let at = self.clock.now();
+            let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+            if !station.answer(result, at.io.since(now.io), at) || !self.link.is_open() {
+                break;
+            }
+        }
+        let Some(station) = self.stations.get(i) else { return Ok(()) };
+        let waiting = (!station.asks.is_empty()).then(|| self.clock.io());
+        self.schedule.asked(i, waiting);
+        Ok(())
+    }
+
+    async fn write(&mut self, i: usize) -> Result<(), HubGone> {
+        let now = self.clock.now();
+        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        let mut report = None;
+        let mut last = None;
+        if let Some((w, job)) = station.write_due(now) {
+            let mut writers = std::mem::take(&mut station.writers);
+            if let Some(writer) = writers.get_mut(w) {
+                if job == Job::Look {
+                    report = writer.settle(now);
+                } else {
+                    let touched = writer.touched();
+                    let mut talk = talk(&mut self.link, &self.clock, station);
+                    let outcome = talk.carry_out(writer, job, self.notebook.as_ref()).await;
+                    last = talk.last;
+                    report = writer.done(job, outcome, self.clock.now());
+                    if touched && !writer.touched() {
+                        self.put_back(i, w, &writers);
+                    }
+                }
+            }
+            let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+            station.writers = writers;
+        }
+        if let Some(result) = last {
+            self.settle(i, result.err(), now.io).await?;
+        }
+        let Some(station) = self.stations.get(i) else { return Ok(()) };
+        self.schedule.write_at(i, station.write_at(self.clock.now()));
+        let device = station.name.clone();
+        match report {
+            Some(report) => self.tell(BusEvent::Setpoint { device, report }).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The device has its own settings again: they need not be kept.
+    fn put_back(&self, i: usize, writer: usize, writers: &[super::writer::Writer]) {
+        let (Some(station), Some(writer)) = (self.stations.get(i), writers.get(writer)) else { return };
+        if let Err(error) = self.notebook.put_back(&station.name, &writer.control.name) {
+            tracing::warn!(device = %station.name, control = %writer.control.name, %error,
+                "settings were put back but are still kept; the next start puts them back once more");
+        }
+    }
+
+    /// Draws the consequences of an exchange that began at `sent`.
+    async fn settle(&mut self, i: usize, error: Option<ErrorKind>, sent: crate::clock::IoTime) -> Result<(), HubGone> {
+        let now = self.clock.io();
+        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        match error.filter(|kind| silence(*kind)) {
+            None => {
+                station.failures = 0;
+                self.schedule.heard(i, now, station.unit.manners().gap);
+                if station.unit.identify().is_none() { self.up(i).await } else { Ok(()) }
+            }
+            Some(kind) => {
+                station.failures += 1;
+                let failures = station.failures;
+                let quiet = self.link.silent_until();
+                self.schedule.hold(quiet);
+                self.schedule.silent(i, now, now.since(sent) + quiet.since(now));
+                if failures >= DOWN { self.down(i, kind.to_string()).await } else { Ok(()) }
+            }
+        }
+    }
+
+    async fn up(&mut self, i: usize) -> Result<(), HubGone> {
+        let at = self.clock.now();
+        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        if station.link == LinkState::Up {
+            return Ok(());
+        }
+        tracing::info!(device = %station.name, "answers");
+        station.link = LinkState::Up;
+        station.writers.iter_mut().for_each(super::writer::Writer::awake);
+        self.schedule.write_at(i, station.write_at(at));
+        let event = BusEvent::Link { device: station.name.clone(), state: LinkState::Up, at };
+        self.tell(event).await
+    }
+
+    async fn down(&mut self, i: usize, reason: String) -> Result<(), HubGone> {
+        let at = self.clock.now();
+        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        let state = station.away(reason);
+        if std::mem::discriminant(&station.link) == std::mem::discriminant(&state) {
+            return Ok(());
+        }
+        tracing::warn!(device = %station.name, ?state, "does not answer");
+        // Another device, or another firmware, may come back.
+        station.unit.forget();
+        station.replan();
+        self.schedule.known(i, station.unit.identify().is_none());
+        self.schedule.finished(i);
+        station.link = state.clone();
+        let event = BusEvent::Link { device: station.name.clone(), state, at };
+        self.tell(event).await
+    }
+}
+
+/// Whether a failure says that the unit gave no answer of its own: exceptions 0x0A and 0x0B come from a gateway before it.
+const fn silence(kind: ErrorKind) -> bool {
+    !matches!(kind, ErrorKind::Exception(code) if code != 0x0A && code != 0x0B)
+}
+
+fn talk<'a, U: Unit>(link: &'a mut Link, clock: &'a Clock, station: &'a Station<U>) -> Talk<'a, U> {
+    let Station { name, id, unit, stats, .. } = station;
+    Talk { link, clock, name, id: *id, unit, stats, last: None }
 }

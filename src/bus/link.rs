@@ -1,0 +1,318 @@
+//! A connection, and one checked exchange on it. The only file that names `tokio_modbus`.
+//!
+//! No late answer is ever taken for a newer one:
+//! - TCP: whatever ends otherwise than in a checked answer or an exception (a time-out, an error, a dropped future) has
+//!   lost the connection: it is taken out before the call and put back only after a sound one.
+//! - RTU: a line has no transaction numbers. After a failure it is silent for the longest response time and drained; then
+//!   the same read is repeated before any other read of that unit, for a late answer to it is still an answer to it. A
+//!   write needs no repetition: its echo names it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio_modbus::client::{Client as _, Context, tcp};
+use tokio_modbus::slave::{Slave, SlaveContext as _};
+use tokio_modbus::{Error as CallError, Request as Call, Response};
+
+use super::ErrorKind;
+use super::dial::{Dial, Framing};
+use super::request::Request;
+use super::rtu::Line;
+use crate::clock::{Clock, IoTime, Pulse};
+use crate::profile::{Span, Table, WriteFunction};
+
+/// The loop marks its pulse at least this often, also while it waits for an answer.
+const TURN: Duration = Duration::from_secs(1);
+/// A line that has failed so often in a row is opened anew: a converter or an adapter may be stuck.
+const MUTE: u32 = 8;
+
+/// The connection of a bus.
+pub(super) struct Link {
+    framing: Framing,
+    dial: Dial,
+    clock: Clock,
+    pulse: Pulse,
+    /// The longest that any unit may take to answer.
+    slowest: Duration,
+    wire: Wire,
+    /// Sound answers on this connection.
+    answers: u64,
+    /// Failures since the last answer.
+    failures: u32,
+    /// End of the last exchange.
+    ended: IoTime,
+    /// RTU: nothing is sent before.
+    silent_until: IoTime,
+    /// RTU: the read that failed last, by unit: to be repeated before another one.
+    owed: BTreeMap<u8, Span>,
+}
+
+#[derive(Default)]
+enum Wire {
+    #[default]
+    Closed,
+    Tcp(Context),
+    Line(Line),
+}
+
+impl Link {
+    pub fn new((framing, dial): (Framing, Dial), slowest: Duration, clock: Clock, pulse: Pulse) -> Self {
+        Self {
+            framing,
+            dial,
+            clock,
+            pulse,
+            slowest,
+            wire: Wire::Closed,
+            answers: 0,
+            failures: 0,
+            ended: IoTime::START,
+            silent_until: IoTime::START,
+            owed: BTreeMap::new(),
+        }
+    }
+
+    pub const fn is_open(&self) -> bool {
+        !matches!(self.wire, Wire::Closed)
+    }
+
+    /// Nothing will be sent before.
+    pub const fn silent_until(&self) -> IoTime {
+        self.silent_until
+    }
+
+    /// Closes; the next exchange needs [`Self::open`] first.
+    pub fn close(&mut self) {
+        self.wire = Wire::Closed;
+    }
+
+    /// Rests until `gap` after the last exchange.
+    pub async fn rest(&self, gap: Duration) {
+        let until = self.ended + gap;
+        if self.clock.io() < until {
+            turning(&self.clock, &self.pulse, None, self.clock.sleep_until(until)).await;
+        }
+    }
+
+    /// Opens the connection anew.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn open(&mut self) -> io::Result<()> {
+        self.wire = Wire::Closed;
+        self.answers = 0;
+        let stream = turning(&self.clock, &self.pulse, None, (self.dial)())
+            .await
+            .unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))?;
+        self.wire = match self.framing {
+            Framing::Tcp => Wire::Tcp(tcp::attach_slave(stream, Slave(0))),
+            Framing::Rtu { .. } => {
+                if !self.owed.is_empty() || self.clock.io() < self.silent_until {
+                    // What a converter held back while we were away arrives only now.
+                    self.silent_until = self.clock.io() + self.slowest;
+                }
+                Wire::Line(Line::new(stream))
+            }
+        };
+        Ok(())
+    }
+
+    /// One request and its answer: the words of a read (bits as 0 and 1), nothing for a write. At most `timeout` (and on
+    /// a line the time that the characters take) from the moment the request is sent.
+    ///
+    /// # Errors
+    /// [`ErrorKind`]; the connection may be closed thereafter.
+    pub async fn exchange(&mut self, unit: u8, request: Request<'_>, timeout: Duration) -> Result<Vec<u16>, ErrorKind> {
+        let broadcast = unit == 0 && (matches!(request, Request::Write { .. }) || self.framing != Framing::Tcp);
+        if broadcast {
+            // Unit 0 speaks to all and is answered by none.
+            return Err(ErrorKind::Protocol);
+        }
+        let result = match self.framing {
+            Framing::Tcp => self.call(unit, request, timeout).await,
+            Framing::Rtu { gap, character } => self.speak(unit, request, timeout, gap, character).await,
+        };
+        self.ended = self.clock.io();
+        match result {
+            Ok(_) | Err(ErrorKind::Exception(_)) => {
+                self.answers += 1;
+                self.failures = 0;
+            }
+            Err(_) => self.failures += 1,
+        }
+        result
+    }
+
+    async fn call(&mut self, unit: u8, request: Request<'_>, timeout: Duration) -> Result<Vec<u16>, ErrorKind> {
+        let served = self.answers > 0;
+        match self.call_once(unit, request, timeout).await {
+            // A peer that served and then closed an idle connection has not refused anything: once more on a fresh one.
+            Err(ErrorKind::Transport) if served => {
+                self.open().await.map_err(|_| ErrorKind::Transport)?;
+                self.call_once(unit, request, timeout).await
+            }
+            result => result,
+        }
+    }
+
+    async fn call_once(&mut self, unit: u8, request: Request<'_>, timeout: Duration) -> Result<Vec<u16>, ErrorKind> {
+        let Wire::Tcp(mut context) = std::mem::take(&mut self.wire) else { return Err(ErrorKind::Transport) };
+        context.set_slave(Slave(unit));
+        let deadline = self.clock.io() + timeout;
+        let answer = turning(&self.clock, &self.pulse, Some(deadline), context.call(call(request))).await;
+        let result = match answer {
+            None => return Err(ErrorKind::Timeout),
+            Some(Err(CallError::Protocol(_))) => return Err(ErrorKind::Protocol),
+            Some(Err(CallError::Transport(error))) => {
+                let garbled = matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
+                return Err(if garbled { ErrorKind::Protocol } else { ErrorKind::Transport });
+            }
+            Some(Ok(Err(code))) => Err(ErrorKind::Exception(code.into())),
+            Some(Ok(Ok(response))) => Ok(checked(request, response).ok_or(ErrorKind::Protocol)?),
+        };
+        self.wire = Wire::Tcp(context);
+        result
+    }
+
+    async fn speak(
+        &mut self,
+        unit: u8,
+        request: Request<'_>,
+        timeout: Duration,
+        gap: Duration,
+        character: Duration,
+    ) -> Result<Vec<u16>, ErrorKind> {
+        if let Request::Read(span) = request
+            && let Some(owed) = self.owed.remove(&unit)
+            && owed != span
+        {
+            // Whatever comes of it: one repetition answers for the failure before it.
+            match self.speak_once(unit, Request::Read(owed), timeout, gap, character).await {
+                Ok(_) | Err(ErrorKind::Exception(_)) => self.ended = self.clock.io(),
+                Err(kind) => return Err(kind),
+            }
+        }
+        let result = self.speak_once(unit, request, timeout, gap, character).await;
+        if let (Request::Read(span), Err(ErrorKind::Timeout | ErrorKind::Protocol | ErrorKind::Transport)) =
+            (request, &result)
+        {
+            self.owed.insert(unit, span);
+        }
+        result
+    }
+
+    async fn speak_once(
+        &mut self,
+        unit: u8,
+        request: Request<'_>,
+        timeout: Duration,
+        gap: Duration,
+        character: Duration,
+    ) -> Result<Vec<u16>, ErrorKind> {
+        let from = self.silent_until.max(self.ended + gap);
+        turning(&self.clock, &self.pulse, None, self.clock.sleep_until(from)).await;
+        // Taken out for the time of the exchange: should this future be dropped, the port is closed.
+        let Wire::Line(mut line) = std::mem::take(&mut self.wire) else { return Err(ErrorKind::Transport) };
+        let deadline = self.clock.io() + timeout + character * airtime(request);
+        let answer = match line.drain().await {
+            Ok(()) => turning(&self.clock, &self.pulse, Some(deadline), line.exchange(unit, request)).await,
+            Err(_) => Some(Err(ErrorKind::Transport)),
+        };
+        let result = match answer {
+            Some(result) => result,
+            None if line.heard() => Err(ErrorKind::Protocol),
+            None => Err(ErrorKind::Timeout),
+        };
+        let sound = matches!(result, Ok(_) | Err(ErrorKind::Exception(_)));
+        if !sound {
+            self.silent_until = self.clock.io() + self.slowest;
+        }
+        if sound || (result != Err(ErrorKind::Transport) && self.failures < MUTE) {
+            self.wire = Wire::Line(line);
+        } else {
+            self.failures = 0;
+        }
+        result
+    }
+}
+
+/// Waits for `future`, at most until `deadline`, and marks the pulse meanwhile.
+async fn turning<F: Future>(clock: &Clock, pulse: &Pulse, deadline: Option<IoTime>, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    loop {
+        let now = clock.io();
+        pulse.mark(now);
+        let until = deadline.map_or(now + TURN, |deadline| deadline.min(now + TURN));
+        tokio::select! {
+            biased;
+            output = &mut future => return Some(output),
+            () = clock.sleep_until(until) => {}
+        }
+        if deadline == Some(until) {
+            return None;
+        }
+    }
+}
+
+/// Characters of a request and its answer, for the time they take on a line.
+fn airtime(request: Request<'_>) -> u32 {
+    const FRAMES: u32 = 8 + 8;
+    FRAMES
+        + match request {
+            Request::Read(span) => 2 * u32::from(span.len),
+            Request::Write { span, .. } => 1 + 2 * u32::from(span.len),
+        }
+}
+
+fn call(request: Request<'_>) -> Call<'_> {
+    match request {
+        Request::Read(Span { table, start, len }) => match table {
+            Table::Coil => Call::ReadCoils(start, len),
+            Table::DiscreteInput => Call::ReadDiscreteInputs(start, len),
+            Table::Holding => Call::ReadHoldingRegisters(start, len),
+            Table::Input => Call::ReadInputRegisters(start, len),
+        },
+        Request::Write { span: Span { start, .. }, words, function } => {
+            let first = words.first().copied().unwrap_or(0);
+            match function {
+                WriteFunction::SingleCoil => Call::WriteSingleCoil(start, first != 0),
+                WriteFunction::SingleRegister => Call::WriteSingleRegister(start, first),
+                WriteFunction::Coils => Call::WriteMultipleCoils(start, words.iter().map(|bit| *bit != 0).collect()),
+                WriteFunction::Registers => Call::WriteMultipleRegisters(start, words.into()),
+            }
+        }
+    }
+}
+
+/// The words of an answer, if it answers just this request: `tokio_modbus` compares unit and function, we the rest.
+fn checked(request: Request<'_>, response: Response) -> Option<Vec<u16>> {
+    match (request, response) {
+        (Request::Read(span), Response::ReadHoldingRegisters(words)) if span.table == Table::Holding => {
+            (words.len() == usize::from(span.len)).then_some(words)
+        }
+        (Request::Read(span), Response::ReadInputRegisters(words)) if span.table == Table::Input => {
+            (words.len() == usize::from(span.len)).then_some(words)
+        }
+        // Bits come in whole bytes.
+        (Request::Read(span), Response::ReadCoils(bits) | Response::ReadDiscreteInputs(bits)) => {
+            let len = usize::from(span.len);
+            (bits.len() == len.next_multiple_of(8)).then(|| bits.into_iter().take(len).map(u16::from).collect())
+        }
+        (Request::Write { span, words, .. }, response) => {
+            let first = words.first().copied().unwrap_or(0);
+            let echoed = match response {
+                Response::WriteSingleCoil(start, on) => start == span.start && on == (first != 0),
+                Response::WriteSingleRegister(start, word) => start == span.start && word == first,
+                Response::WriteMultipleCoils(start, len) | Response::WriteMultipleRegisters(start, len) => {
+                    (start, len) == (span.start, span.len)
+                }
+                _ => false,
+            };
+            echoed.then(Vec::new)
+        }
+        _ => None,
+    }
+}
