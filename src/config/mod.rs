@@ -11,7 +11,9 @@
 
 mod address;
 mod cross;
+mod describe;
 mod device;
+mod diff;
 mod keys;
 mod load;
 mod model;
@@ -26,6 +28,7 @@ mod services;
 mod tests;
 mod written;
 
+pub use diff::Difference;
 pub use load::{Diagnostics, ProfileSource, Profiles, Surroundings, load, parse};
 pub use model::{
     Config, ControlConfig, DemandPeriod, DeviceConfig, HttpConfig, MqttConfig, MqttTls, PlantConfig, Role, Secret,
