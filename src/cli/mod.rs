@@ -3,6 +3,7 @@
 //! Exit codes follow sysexits(3): 0 well, 1 it did not do what was asked, 64 wrong usage, 65 bad input data, 69 not
 //! there, 70 a fault of ours, 78 a config error.
 
+mod check;
 mod read;
 mod run;
 mod status;
@@ -38,6 +39,8 @@ struct Cli {
 enum Command {
     /// Run the daemon
     Run(run::RunArgs),
+    /// Say whether a config is valid, and what it means
+    Check(check::CheckArgs),
     /// Show how the running daemon stands, on one screen
     Status(status::StatusArgs),
     /// Read a device's points or registers, once or again and again
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Read(args) => read::run(&args),
     }

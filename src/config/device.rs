@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::read::bad_name;
 use super::section::Section;
-use super::written::{Fault, Ramp, nearest};
+use super::written::{Fault, Ramp, nearest, shown};
 use super::{DeviceConfig, PlantConfig, Profiles, Role, keys};
 use crate::bus::{Address, SafeState};
 use crate::profile::{ControlKind, Kind, Overrides, Profile, WordOrder};
@@ -219,8 +219,8 @@ fn check(section: &Section<'_>, config: &DeviceConfig, battery: bool) {
     if let (Some(age), Some(interval)) = (config.max_age, interval)
         && age < interval
     {
-        let title =
-            format!("`max_age` ({age:?}) is below the poll interval ({interval:?}): its readings are mostly stale");
+        let (age, interval) = (shown(age), shown(interval));
+        let title = format!("`max_age` ({age}) is below the poll interval ({interval}): its readings are mostly stale");
         report.add(section.problem("max_age", title).warning());
     }
 }

@@ -73,7 +73,8 @@ impl Surroundings {
         Self {
             folder,
             credentials: from("CREDENTIALS_DIRECTORY"),
-            state: from("STATE_DIRECTORY"),
+            // systemd separates several folders by colons.
+            state: std::env::var("STATE_DIRECTORY").ok().and_then(|dirs| Some(dirs.split(':').next()?.into())),
             profiles: ProfileSource::default(),
         }
     }

@@ -11,7 +11,9 @@
 
 mod address;
 mod cross;
+mod describe;
 mod device;
+mod diff;
 mod keys;
 mod load;
 mod model;
@@ -26,11 +28,10 @@ mod services;
 mod tests;
 mod written;
 
+pub use diff::Difference;
 pub use load::{Diagnostics, ProfileSource, Profiles, Surroundings, load, parse};
 pub use model::{
     Config, ControlConfig, DemandPeriod, DeviceConfig, HttpConfig, MqttConfig, MqttTls, PlantConfig, Role, Secret,
     Site, Tariff, TelemetryConfig,
 };
 pub use rule::{PeakLimit, Rule, RuleConfig, TimeOfDay, Weekdays};
-mod tmpdiff;
-pub use tmpdiff::*;

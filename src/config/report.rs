@@ -146,10 +146,12 @@ fn masked(line: &str) -> String {
         let equals = end + lower.get(end..)?.find('=')?;
         (!lower.get(end..)?.starts_with("_file")).then_some(equals + 1..line.trim_end().len())
     });
-    let user = lower.find("://").and_then(|start| {
-        let rest = lower.get(start + 3..)?;
-        let host = rest.get(..rest.find(['"', '\'']).unwrap_or(rest.len()))?.rfind('@')?;
-        Some(start + 3..start + 3 + host)
+    // What stands before an `@` in a text: the user and the password of an address.
+    let user = lower.rfind('@').and_then(|end| {
+        let before = lower.get(..end)?;
+        let quote = before.rfind(['"', '\''])? + 1;
+        let start = before.find("://").map_or(quote, |scheme| quote.max(scheme + 3));
+        Some(start..end)
     });
     let mut line = line.to_owned();
     for range in [secret, user].into_iter().flatten() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::section::Section;
-use super::written::{Bytes, Fault, Price};
+use super::written::{Bytes, Fault, Price, shown};
 use super::{ControlConfig, DemandPeriod, HttpConfig, Tariff, TelemetryConfig};
 
 /// `[tariff]`.
@@ -60,7 +60,8 @@ fn energy_price(section: &Section<'_>, name: &str) -> Option<Price<true>> {
 pub(super) fn control(section: &Section<'_>) -> ControlConfig {
     let (interval, lease): (Duration, Duration) = (section.value("interval"), section.value("lease"));
     if lease < interval * 2 {
-        let fault = format!("is below twice `interval` ({interval:?}): setpoints would end between two decisions");
+        let fault =
+            format!("is below twice `interval` ({}): setpoints would end between two decisions", shown(interval));
         section.refuse("lease", Fault::new(fault));
     }
     ControlConfig { enabled: section.value("enabled"), interval, lease }

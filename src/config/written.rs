@@ -128,6 +128,16 @@ pub(super) fn any_of<T: std::fmt::Display>(names: &[T]) -> String {
     }
 }
 
+/// A duration as it would be written.
+pub(super) fn shown(time: Duration) -> String {
+    let millis = time.as_millis();
+    match (millis % 1000, millis / 1000) {
+        (0, seconds) if seconds >= 60 && seconds % 60 == 0 => format!("{} min", seconds / 60),
+        (0, seconds) => format!("{seconds} s"),
+        _ => format!("{millis} ms"),
+    }
+}
+
 /// The name that was probably meant, if one is near enough.
 pub(super) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = wanted.to_lowercase().replace('_', "-");

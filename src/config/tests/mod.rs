@@ -1,12 +1,17 @@
 //! Configs as a user writes them, right and wrong.
 
+mod diff;
+mod errors;
+mod meaning;
+mod mqtt;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::profile::{Kind, Manners, Profile, Status};
+use crate::profile::{BatteryControl, Class, Control, ControlKind, Kind, Manners, Profile, Status};
 use crate::units::{Soc, WattHours, Watts};
 
 fn profile(id: &str, kind: Kind) -> (Arc<str>, Arc<Profile>) {
@@ -25,11 +30,30 @@ fn profile(id: &str, kind: Kind) -> (Arc<str>, Arc<Profile>) {
     (id, Arc::new(profile))
 }
 
+/// Gives a profile a control, so that its device can be told something.
+fn with_control(mut profile: Arc<Profile>) -> Arc<Profile> {
+    Arc::make_mut(&mut profile).controls.push(Control {
+        name: "battery".into(),
+        kind: ControlKind::BatteryPower(BatteryControl::Exact),
+        status: Status::Confirmed,
+        step: 0.0,
+        deadband: 0.0,
+        min_on: 0.0,
+        class: Class::Ram,
+        budget: None,
+        refresh: None,
+        revert: None,
+        settle: Duration::from_secs(2),
+        effect: None,
+    });
+    profile
+}
+
 fn around() -> Surroundings {
     let profiles = ProfileSource::new(|_| {
         Ok([
             profile("eastron-sdm630", Kind::Meter),
-            profile("sunspec", Kind::Hybrid),
+            (Arc::from("sunspec"), with_control(profile("sunspec", Kind::Hybrid).1)),
             profile("sunspec-pv", Kind::Pv),
             profile("relay-board", Kind::Relay),
         ]
@@ -99,245 +123,6 @@ username = "town-hall"
 [http]
 listen = "127.0.0.1:9810"
 "#;
-
-#[test]
-fn the_first_example_means_what_it_says() {
-    let (config, diagnostics) = read(DESIGN).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
-    assert!(diagnostics.warnings.is_empty(), "{diagnostics}");
-    assert_eq!(&*config.site.name, "town-hall");
-    let battery = &config.devices[1];
-    assert_eq!(battery.capacity, Some(WattHours::kwh(30.0)));
-    assert_eq!(battery.soc_max, Soc::from_percent(95.0));
-    assert_eq!(battery.roles, [Role::Battery].into());
-    assert_eq!(
-        config.rules[0].rule,
-        Rule::PeakShaving {
-            limit: PeakLimit::Fixed(Watts::kw(80.0)),
-            window: Some(Duration::from_secs(1800)),
-            margin: Watts::ZERO,
-            hold: None
-        }
-    );
-    assert_eq!(config.rules[0].line, 25);
-    assert_eq!(config.tariff.demand_charge, Some(12.0));
-    assert_eq!(config.tariff.currency.as_deref(), Some("EUR"));
-    let mqtt = config.mqtt.unwrap();
-    assert_eq!((mqtt.host.as_str(), mqtt.port, mqtt.telemetry_qos), ("broker.example", 8883, 1));
-    assert_eq!((mqtt.client_id.as_str(), mqtt.topic_prefix.as_str()), ("wattkeeper-town-hall", "wattkeeper/town-hall"));
-    assert_eq!(config.telemetry.buffer, 16_000_000);
-    assert!(!config.control.enabled);
-}
-
-#[test]
-fn all_errors_come_at_once_each_with_its_place() {
-    insta::assert_snapshot!(errors(
-        r#"
-[site]
-name = "town hall"
-time_zone = "Europe/Berln"
-
-[[device]]
-name = "grid"
-role = "grid-metre"
-profile = "eastron-sdm360"
-adress = "tcp://192.168.1.10"
-
-[[device]]
-name = "grid"
-role = "battery"
-capacity = "30 kW"
-charge_max = "15,5 kW"
-discharge_max = 15
-soc_min = "110 %"
-
-[[rule]]
-kind = "peak-shavng"
-
-[[rule]]
-kind = "peak-shaving"
-limit = 80
-window = "20 min"
-
-[mqtt]
-broker = "mqtt://8.8.8.8"
-password = "hunter2"
-keep_alive = "1 s"
-
-[http]
-listen = "localhost:9810"
-
-[bogus]
-"#
-    ));
-}
-
-#[test]
-fn syntax_errors_are_all_told_and_what_may_follow_from_them_is_not() {
-    insta::assert_snapshot!(errors(
-        r#"
-[site]
-name = "hall
-time_zone = "Europe/Berlin"
-
-[[device]]
-name = battery
-role = "battery"
-
-[[rule]]
-kind = "self-consumption"
-target = = "50 W"
-"#
-    ));
-}
-
-#[test]
-fn devices_that_do_not_fit_together_are_told_with_both_places() {
-    insta::assert_snapshot!(errors(
-        r#"
-[site]
-name = "hall"
-time_zone = "Europe/Berlin"
-
-[[device]]
-name = "a"
-role = "grid-meter"
-profile = "eastron-sdm630"
-address = "rtu:/dev/ttyUSB0?baud=9600"
-
-[[device]]
-name = "b"
-role = "grid-meter"
-profile = "eastron-sdm630"
-address = "rtu:/dev/ttyUSB0?baud=9600"
-
-[[device]]
-name = "c"
-role = "battery"
-profile = "eastron-sdm630"
-address = "rtu:/dev/ttyUSB0?baud=19200"
-unit_id = 0
-soc_min = "50 %"
-soc_max = "40 %"
-
-[[device]]
-name = "d"
-profile = "eastron-sdm630"
-address = "rtu:/dev/ttyUSB1"
-unit_id = 248
-
-[[device]]
-name = "e"
-profile = "eastron-sdm630"
-address = "tcp://meter"
-measures = "f"
-"#
-    ));
-}
-
-#[test]
-fn rules_that_cannot_work_here_are_told() {
-    insta::assert_snapshot!(errors(
-        r#"
-[site]
-name = "hall"
-time_zone = "Europe/Berlin"
-
-[[device]]
-name = "sun"
-profile = "sunspec-pv"
-address = "tcp://sun"
-
-[[rule]]
-kind = "export-limit"
-limit = "5 kW"
-
-[[rule]]
-kind = "reserve"
-soc = "30 %"
-hysteresys = "5 %"
-
-[[rule]]
-kind = "charge-window"
-from = 22:00:00
-to = "6:00"
-days = ["mon", "tuesday"]
-soc = 80
-
-[[rule]]
-kind = "reserve"
-soc = "20 %"
-circuit = "cellar"
-
-[[circuit]]
-name = "cellar"
-
-[tariff]
-import = 0.31
-export = "0.08 CHF/kWh"
-demand_charge = "12 EUR"
-"#
-    ));
-}
-
-#[test]
-fn a_described_site_for_replay_loads_with_warnings_for_what_is_not_built() {
-    let (config, diagnostics) = read(
-        r#"
-[site]
-name = "site"
-time_zone = "Asia/Tokyo"
-
-[[device]]
-name = "battery"
-role = "battery"
-capacity = "120 kWh"
-charge_max = "60 kW"
-discharge_max = "60 kW"
-soc_min = "5 %"
-soc_max = "95 %"
-[device.plant]
-charge_efficiency = "95 %"
-discharge_efficiency = "95 %"
-standby = "150 W"
-response_delay = "300 ms"
-ramp = "60 kW/s"
-initial_soc = "50 %"
-
-[tariff]
-demand_charge = "12 EUR/kW"
-demand_period = "month"
-
-[[rule]]
-kind = "grid-limit"
-
-[[rule]]
-kind = "export-limit"
-limit = "10 kW"
-
-[[rule]]
-kind = "reserve"
-soc = "auto"
-
-[[rule]]
-kind = "peak-shaving"
-limit = "auto"
-window = "15 min"
-
-[[rule]]
-kind = "tariff"
-
-[[rule]]
-kind = "self-consumption"
-"#,
-    )
-    .unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
-    insta::assert_snapshot!(diagnostics.to_string());
-    let kinds: Vec<_> = config.rules.iter().map(|rule| rule.rule.kind()).collect();
-    assert_eq!(kinds, ["grid-limit", "export-limit", "reserve", "peak-shaving", "self-consumption"]);
-    let plant = &config.devices[0].plant;
-    assert_eq!((plant.ramp, plant.standby), (Some(Watts::kw(60.0)), Watts::new(150.0)));
-    assert_eq!(plant.charge_efficiency, 0.95);
-}
 
 #[test]
 fn the_tables_of_defaults_agree_with_the_model() {
