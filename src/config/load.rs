@@ -1,8 +1,56 @@
 //! From a file or a text to a valid [`Config`].
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::Config;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::report::{Problem, Report};
+use super::{Config, read};
+use crate::profile::Profile;
+
+/// A config is written by people: what is larger is something else.
+const LARGEST: u64 = 1 << 20;
+
+/// All known profiles, by id.
+pub type Profiles = BTreeMap<Arc<str>, Arc<Profile>>;
+
+type Open = dyn Fn(Option<&Path>) -> Result<Profiles, String> + Send + Sync;
+
+/// Opens the profiles: the built-in ones and those of a folder.
+#[derive(Clone)]
+pub struct ProfileSource(Arc<Open>);
+
+impl ProfileSource {
+    /// By a function. It gets the folder of the site's own profiles and answers with a sentence when that is unusable.
+    pub fn new(open: impl Fn(Option<&Path>) -> Result<Profiles, String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(open))
+    }
+
+    /// Opens them.
+    ///
+    /// # Errors
+    /// A sentence saying why the folder cannot be used.
+    pub fn open(&self, folder: Option<&Path>) -> Result<Profiles, String> {
+        (self.0)(folder)
+    }
+}
+
+impl Default for ProfileSource {
+    /// No profiles: only described devices.
+    fn default() -> Self {
+        Self::new(|_| Ok(Profiles::new()))
+    }
+}
+
+impl fmt::Debug for ProfileSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProfileSource")
+    }
+}
 
 /// What the config may look at besides its own text: asked once, so that reading a config has no other side effect.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +61,8 @@ pub struct Surroundings {
     pub credentials: Option<PathBuf>,
     /// systemd's `STATE_DIRECTORY`.
     pub state: Option<PathBuf>,
+    /// The device profiles.
+    pub profiles: ProfileSource,
 }
 
 impl Surroundings {
@@ -20,7 +70,13 @@ impl Surroundings {
     pub fn of(path: &Path) -> Self {
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         let from = |name| std::env::var_os(name).map(PathBuf::from);
-        Self { folder, credentials: from("CREDENTIALS_DIRECTORY"), state: from("STATE_DIRECTORY") }
+        Self {
+            folder,
+            credentials: from("CREDENTIALS_DIRECTORY"),
+            // systemd separates several folders by colons.
+            state: std::env::var("STATE_DIRECTORY").ok().and_then(|dirs| Some(dirs.split(':').next()?.into())),
+            profiles: ProfileSource::default(),
+        }
     }
 }
 
@@ -33,8 +89,8 @@ pub struct Diagnostics {
     pub warnings: Vec<String>,
 }
 
-impl std::fmt::Display for Diagnostics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for text in self.errors.iter().chain(&self.warnings) {
             writeln!(f, "{text}")?;
         }
@@ -48,16 +104,36 @@ impl std::fmt::Display for Diagnostics {
 /// All that is wrong with it.
 pub fn load(path: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
     let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
+    match text_of(path) {
         Ok(text) => parse(&text, &name, &Surroundings::of(path)),
-        Err(error) => Err(Diagnostics { errors: vec![format!("{name}: {error}")], warnings: Vec::new() }),
+        Err(error) => Err(Diagnostics { errors: vec![format!("error: {name}: {error}")], warnings: Vec::new() }),
     }
+}
+
+fn text_of(path: &Path) -> Result<String, String> {
+    let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if about.len() > LARGEST {
+        return Err(format!("{} bytes are too large for a config", about.len()));
+    }
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
 }
 
 /// Validates a config text; `name` is shown as its file.
 ///
 /// # Errors
 /// All that is wrong with it.
-pub fn parse(_text: &str, name: &str, _around: &Surroundings) -> Result<(Config, Diagnostics), Diagnostics> {
-    Err(Diagnostics { errors: vec![format!("{name}: not readable yet")], warnings: Vec::new() })
+pub fn parse(text: &str, name: &str, around: &Surroundings) -> Result<(Config, Diagnostics), Diagnostics> {
+    let report = Report::new(text, name);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let broken = !errors.is_empty();
+    for error in errors {
+        report.add(Problem::new(error.span().unwrap_or(0..0), format!("not TOML: {}", error.message())).syntax());
+    }
+    let root = Spanned::new(0..0, DeValue::Table(table.into_inner()));
+    let config = read::config(&root, around, &report);
+    let diagnostics = report.finish(broken);
+    match config {
+        Some(config) if diagnostics.errors.is_empty() => Ok((config, diagnostics)),
+        _ => Err(diagnostics),
+    }
 }

@@ -34,6 +34,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// Where state is kept: `state_dir`, else systemd's STATE_DIRECTORY, else `/var/lib/wattkeeper`.
     pub state_dir: PathBuf,
+    /// Folder of the site's own profiles, where there is one.
+    pub profile_folder: Option<PathBuf>,
 }
 
 /// `[site]`.
@@ -67,6 +69,26 @@ pub enum Role {
     Relay,
 }
 
+impl Role {
+    /// All, with the words of the config.
+    pub const ALL: [(&'static str, Self); 8] = [
+        ("grid-meter", Self::GridMeter),
+        ("pv-meter", Self::PvMeter),
+        ("load-meter", Self::LoadMeter),
+        ("pv", Self::Pv),
+        ("battery", Self::Battery),
+        ("charger", Self::Charger),
+        ("heat-pump", Self::HeatPump),
+        ("relay", Self::Relay),
+    ];
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(Self::ALL.iter().find(|(_, role)| role == self).map_or("", |(name, _)| name))
+    }
+}
+
 /// One `[[device]]`.
 #[derive(Clone, Debug)]
 pub struct DeviceConfig {
@@ -80,6 +102,8 @@ pub struct DeviceConfig {
     pub address: Option<Address>,
     /// Modbus unit id.
     pub unit_id: u8,
+    /// For a meter: the device whose power it measures, so that nothing counts twice.
+    pub measures: Option<DeviceName>,
     /// Changes to the profile.
     pub overrides: Overrides,
     /// Usable size of a battery between 0 and 100 % SoC.
@@ -102,6 +126,31 @@ pub struct DeviceConfig {
     pub max_age: Option<Duration>,
     /// How replay, simulate and demo model it.
     pub plant: PlantConfig,
+}
+
+impl DeviceConfig {
+    /// A described device with the defaults of every key.
+    pub fn new(name: impl Into<Arc<str>>, roles: impl IntoIterator<Item = Role>) -> Self {
+        Self {
+            name: DeviceName::new(name),
+            roles: roles.into_iter().collect(),
+            profile: None,
+            address: None,
+            unit_id: 1,
+            measures: None,
+            overrides: Overrides::default(),
+            capacity: None,
+            charge_max: None,
+            discharge_max: None,
+            min_power: Watts::ZERO,
+            soc_min: Soc::from_percent(10.0),
+            soc_max: Soc::FULL,
+            ramp: None,
+            safe_state: SafeState::Release,
+            max_age: None,
+            plant: PlantConfig::default(),
+        }
+    }
 }
 
 /// `[device.plant]`.

@@ -1,5 +1,6 @@
 //! The rules as configured. Read top to bottom: limit rules bound, all of them first; then the topmost wish wins.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::units::{Soc, Watts};
@@ -87,6 +88,51 @@ impl Rule {
     }
 }
 
+/// What it does, as a sentence.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GridLimit { import: None, export: None } => {
+                f.write_str("the grid point keeps what is ordered from outside")
+            }
+            Self::GridLimit { import: Some(import), export: None } => write!(f, "import never above {import}"),
+            Self::GridLimit { import: None, export: Some(export) } => write!(f, "export never above {export}"),
+            Self::GridLimit { import: Some(import), export: Some(export) } => {
+                write!(f, "import never above {import}, export never above {export}")
+            }
+            Self::Reserve { soc, hysteresis, recharge } => {
+                write!(f, "no discharge below {soc}, free again at {}", (*soc + *hysteresis).min(Soc::FULL))?;
+                if *recharge > Watts::ZERO { write!(f, "; charges back with {recharge}") } else { Ok(()) }
+            }
+            Self::ExportLimit { limit } => write!(f, "export never above {limit}"),
+            Self::PeakShaving { limit, window, margin, hold } => {
+                match window {
+                    Some(window) => write!(f, "import averaged over {} min never above ", window.as_secs() / 60)?,
+                    None => f.write_str("import never above ")?,
+                }
+                match limit {
+                    PeakLimit::Fixed(limit) => write!(f, "{limit}")?,
+                    PeakLimit::Auto => f.write_str("what is ordered or billed already")?,
+                }
+                if *margin > Watts::ZERO {
+                    write!(f, " less {margin}")?;
+                }
+                hold.map_or(Ok(()), |hold| write!(f, "; keeps {hold} for peaks"))
+            }
+            Self::ChargeWindow { from, to, days, soc, power } => {
+                write!(f, "{days} from {from} to {to} charges up to {soc}, ")?;
+                match power {
+                    Some(power) => write!(f, "at most with {power}"),
+                    None => f.write_str("evenly over the time left"),
+                }
+            }
+            Self::SelfConsumption { target } => {
+                write!(f, "charges what PV leaves over, discharges what is needed, aims at {target} at the grid")
+            }
+        }
+    }
+}
+
 /// The limit of peak shaving.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PeakLimit {
@@ -100,6 +146,12 @@ pub enum PeakLimit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimeOfDay(pub u16);
 
+impl fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
+    }
+}
+
 /// Days of the week; Monday is bit 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weekdays(pub u8);
@@ -107,4 +159,18 @@ pub struct Weekdays(pub u8);
 impl Weekdays {
     /// All seven.
     pub const ALL: Self = Self(0x7f);
+}
+
+impl fmt::Display for Weekdays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+        match self.0 {
+            0x7f => f.write_str("daily"),
+            0x1f => f.write_str("Mon to Fri"),
+            bits => {
+                let days = NAMES.iter().enumerate().filter(|(day, _)| bits >> day & 1 == 1).map(|(_, name)| *name);
+                f.write_str(&days.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
 }
