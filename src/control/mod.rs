@@ -4,12 +4,21 @@
 //! the allocator makes setpoints of it. Promises: no bound of a limit rule is broken where a device could keep it; no
 //! battery feeds another; a stale input is never used; the same input gives the same decision.
 
+mod allocate;
+mod billing;
+mod bounds;
+mod curtail;
 mod decide;
 mod decision;
 mod memory;
+mod net;
+mod pace;
 mod policy;
+mod rule;
+mod site;
 
+pub use billing::Billed;
 pub use decide::decide;
 pub use decision::{BoundRecord, Decision, DemandRecord, InputRecord, Outcome, Setpoint, Standing};
-pub use memory::Memory;
+pub use memory::{CapMemory, Means, Memory, PeakMemory, Recent};
 pub use policy::{BatteryPolicy, Policy, PvPolicy};
