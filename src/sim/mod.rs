@@ -6,6 +6,7 @@
 mod bank;
 mod building;
 mod busbar;
+mod demo_site;
 pub mod device;
 mod fault;
 mod ledger;
@@ -14,15 +15,18 @@ mod pdu;
 mod plant;
 mod running;
 mod server;
+mod site;
 mod world;
 
 pub use bank::{Exception, RegisterBank, Registers, SharedBank, Table};
 pub use building::{Building, Truth};
 pub use busbar::{Balance, Feed, Part, Step};
+pub use demo_site::{DEMO_DAY, DEMO_LIMIT, DEMO_SPEED, DemoConfig, demo_site, demo_start, demo_tariff};
 pub use fault::{AnyFault, Fault, LineFault};
 pub use ledger::Ledger;
 pub use line::{Line, Traffic, Unit, Written};
 pub use plant::BatteryPlant;
 pub use running::{LinePlan, Listen, OpenLine, Running};
 pub use server::{Framing, listen, serve_rtu, serve_tcp};
+pub use site::{DevicePlan, Model, SitePlan};
 pub use world::{LoadShape, World};
