@@ -1,6 +1,6 @@
 use super::*;
 use crate::clock::{IoTime, Moment};
-use crate::sim::{Building, LinePlan, SharedBank, Table, Truth};
+use crate::sim::{Building, SharedBank, Table, Truth};
 
 fn moment(io: Duration) -> Moment {
     Moment { io: IoTime::after_start(io), site: demo_start() + io.mul_f64(DEMO_SPEED) }
@@ -61,9 +61,7 @@ impl Told {
 fn whoever_tells_the_batteries_well_holds_the_limit() {
     for seed in 1..=3 {
         let (mut building, lines) = demo_site(seed).build(moment(Duration::ZERO), DEMO_SPEED);
-        let bank = |nth: usize| match &lines[nth] {
-            LinePlan { units, .. } => units[0].2.clone(),
-        };
+        let bank = |nth: usize| lines[nth].units[0].2.clone();
         let told = Told { hall: bank(2), office: bank(3) };
         let truth = day(&mut building, |tick, truth| {
             if tick.is_multiple_of(5) {

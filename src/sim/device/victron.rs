@@ -75,7 +75,7 @@ impl VictronGx {
             2701 => charge,
             2702 => discharge,
             2703 => signed(f64::from(setpoint) / 100.0),
-            2704 | 2705 | 2706 => 0xffff, // -1: no limit
+            2704..=2706 => 0xffff, // -1: no limit
             2707 => 1,
             2708 | 2709 => 0,
             2716 | 2717 => of_i32(volatile, address - 2716)?,
