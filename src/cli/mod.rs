@@ -6,6 +6,7 @@
 mod check;
 mod read;
 mod run;
+mod simulate;
 mod status;
 
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ struct Cli {
 enum Command {
     /// Run the daemon
     Run(run::RunArgs),
+    /// Serve a simulated building as Modbus servers
+    Simulate(simulate::SimulateArgs),
     /// Say whether a config is valid, and what it means
     Check(check::CheckArgs),
     /// Show how the running daemon stands, on one screen
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Read(args) => read::run(&args),

@@ -42,7 +42,7 @@ impl Ledger {
         self.exported += export.over(time);
         let (mut at, mut left) = (from, time);
         while left > Duration::ZERO {
-            let into = self.into_window(at);
+            let into = self.offset_in_window(at);
             let part = left.min(self.window - into);
             let start = at - into;
             match &mut self.running {
@@ -78,7 +78,7 @@ impl Ledger {
             + price(tariff.demand_charge, self.peak().watts())
     }
 
-    fn into_window(&self, at: SiteTime) -> Duration {
+    fn offset_in_window(&self, at: SiteTime) -> Duration {
         let window = i128::try_from(self.window.as_nanos()).unwrap_or(i128::MAX).max(1);
         let offset = i128::try_from(self.offset.as_nanos()).unwrap_or(0);
         let into = (at.as_nanosecond() + offset).rem_euclid(window);

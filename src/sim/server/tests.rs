@@ -38,6 +38,7 @@ async fn talk(stream: &mut DuplexStream, request: &[u8]) -> Vec<u8> {
 
 const READ: [u8; 12] = [0xab, 0xcd, 0, 0, 0, 6, 5, 3, 0, 0, 0, 2];
 const ANSWER: [u8; 13] = [0xab, 0xcd, 0, 0, 0, 7, 5, 3, 4, 0, 7, 0, 8];
+const NOTHING: [u8; 0] = [];
 const READ_RTU: [u8; 8] = [5, 3, 0, 0, 0, 2, 0xc5, 0x8f];
 
 #[test]
@@ -65,10 +66,10 @@ async fn rtu_answers_frames_that_come_in_pieces_and_no_others() {
     assert_eq!(crc(&answer), 0);
     let mut noise = READ_RTU;
     noise[3] = 1;
-    assert_eq!(talk(&mut stream, &noise).await, Vec::<u8>::new(), "a wrong CRC is no request");
+    assert_eq!(talk(&mut stream, &noise).await, NOTHING, "a wrong CRC is no request");
     let mut other = vec![6, 3, 0, 0, 0, 2];
     other.extend(crc(&other).to_le_bytes());
-    assert_eq!(talk(&mut stream, &other).await, Vec::<u8>::new(), "a unit that is not there is silent");
+    assert_eq!(talk(&mut stream, &other).await, NOTHING, "a unit that is not there is silent");
     assert_eq!(talk(&mut stream, &READ_RTU).await.len(), 9);
 }
 
@@ -77,9 +78,9 @@ async fn faults_switch_on_and_off_while_it_runs() {
     let (line, mut stream) = served(Framing::Tcp);
     let unit = line.unit(5).unwrap();
     unit.set_fault(Fault::Silent);
-    assert_eq!(talk(&mut stream, &READ).await, Vec::<u8>::new());
+    assert_eq!(talk(&mut stream, &READ).await, NOTHING);
     unit.set_fault(Fault::Late(Duration::from_millis(1500)));
-    assert_eq!(talk(&mut stream, &READ).await, Vec::<u8>::new());
+    assert_eq!(talk(&mut stream, &READ).await, NOTHING);
     let mut late = [0; 13];
     stream.read_exact(&mut late).await.unwrap();
     assert_eq!(late, ANSWER, "it comes, late");
