@@ -76,7 +76,8 @@ fn dry_run_decides_and_writes_nothing() {
     eventually("it says what it would do", || {
         let state = daemon.state();
         let setpoints = state["control"]["setpoints"].as_array()?.clone();
-        (state["control"]["state"] == "dry-run" && setpoints.iter().any(|s| s["value"].as_f64() > Some(1000.0))).then_some(())
+        (state["control"]["state"] == "dry-run" && setpoints.iter().any(|s| s["value"].as_f64() > Some(1000.0)))
+            .then_some(())
     });
     daemon.stop();
     for name in ["hall", "office"] {
@@ -104,7 +105,9 @@ fn a_battery_that_falls_silent_is_replaced_by_the_other() {
     let daemon = Daemon::start(folder.path(), &yard.config(folder.path(), true, PEAK_60));
     eventually("grid power comes down", || near(yard.grid(), Watts::kw(60.0)));
     yard.line_fault("office", LineFault::Closed);
-    eventually("the office is seen as away", || (daemon.metric("wattkeeper_device_up{device=\"office\"}") == Some(0.0)).then_some(()));
+    eventually("the office is seen as away", || {
+        (daemon.metric("wattkeeper_device_up{device=\"office\"}") == Some(0.0)).then_some(())
+    });
     eventually("the hall alone holds the limit", || {
         let told = yard.storage(STOR_CTL_MOD) != 0;
         (told && yard.grid() < Watts::kw(61.5)).then_some(())
@@ -117,16 +120,22 @@ fn late_and_garbled_answers_never_become_values_and_the_neighbours_go_on() {
     let (yard, _folder, daemon) = shaving();
     for fault in [Fault::Late(std::time::Duration::from_millis(700)), Fault::Garbled] {
         yard.fault("hall", fault);
-        eventually("it is seen as away", || (daemon.metric("wattkeeper_device_up{device=\"hall\"}") == Some(0.0)).then_some(()));
+        eventually("it is seen as away", || {
+            (daemon.metric("wattkeeper_device_up{device=\"hall\"}") == Some(0.0)).then_some(())
+        });
         let state = daemon.state();
         let hall = state["devices"].as_array().unwrap().iter().find(|d| d["name"] == "hall").unwrap().clone();
         let absurd = |point: &serde_json::Value| {
-            point["quality"] == "good" && point["name"] == "battery.soc" && !(0.0..=1.0).contains(&point["value"].as_f64().unwrap())
+            point["quality"] == "good"
+                && point["name"] == "battery.soc"
+                && !(0.0..=1.0).contains(&point["value"].as_f64().unwrap())
         };
         assert!(!hall["points"].as_array().unwrap().iter().any(absurd), "{hall}");
         assert_eq!(daemon.metric("wattkeeper_device_up{device=\"office\"}"), Some(1.0));
         yard.fault("hall", Fault::Healthy);
-        eventually("it is back", || (daemon.metric("wattkeeper_device_up{device=\"hall\"}") == Some(1.0)).then_some(()));
+        eventually("it is back", || {
+            (daemon.metric("wattkeeper_device_up{device=\"hall\"}") == Some(1.0)).then_some(())
+        });
     }
 }
 

@@ -1,4 +1,5 @@
 //! The gateway against a real mosquitto: nothing that was acknowledged is missing, nothing that was not is lost.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "support/mosquitto.rs"]
 mod mosquitto;

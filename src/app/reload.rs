@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::start::App;
 use super::{services, shutdown};
-use crate::config::{self, Diff};
+use crate::config::{self, Difference};
 use crate::control::Policy;
 use crate::dispatch::at_rest;
 use crate::http::Reload;
@@ -33,7 +33,7 @@ impl App {
 
     /// Takes a valid config. `false` when a part of it could not be put to work (said in the log).
     async fn take(&mut self, new: config::Config) -> bool {
-        let diff = Diff::new(&self.config, &new);
+        let diff = Difference::between(&self.config, &new);
         if diff.is_empty() {
             tracing::info!("reloaded: nothing changed");
             return true;
@@ -51,6 +51,9 @@ impl App {
             None
         };
 
+        if diff.state_dir || diff.telemetry {
+            tracing::warn!("a new `state_dir` or telemetry buffer takes a restart; all else is taken now");
+        }
         // Whoever is on a bus that changes goes to its safe state first; the old config still knows how.
         let leaving: Vec<DeviceName> = self
             .buses
@@ -59,7 +62,7 @@ impl App {
             .flat_map(|(_, bus)| bus.devices.clone())
             .collect();
         self.rewire(&leaving);
-        let patience = shutdown::patience(&self.config);
+        let patience = self.config.stop_bound();
         if !self.wait_for(patience, |snapshot| leaving.iter().all(|device| at_rest(snapshot, device))).await {
             tracing::error!(?leaving, "not every device that leaves confirmed its safe state in time");
         }
@@ -102,7 +105,7 @@ impl App {
             buses = diff.buses.len(),
             mqtt = diff.mqtt,
             http = diff.http,
-            control = diff.control,
+            policy = diff.policy,
             "reloaded"
         );
         whole

@@ -7,10 +7,7 @@ use std::time::Duration;
 use super::notify;
 use super::start::App;
 use super::tasks::Phase;
-use crate::config::Config;
 
-/// Least time for the safe states.
-const LEAST: Duration = Duration::from_secs(3);
 /// For a phase that talks to nobody.
 pub(super) const SHORT: Duration = Duration::from_secs(2);
 /// MQTT sends for 2 s at most, then says goodbye.
@@ -27,12 +24,6 @@ pub enum Ended {
     Broken,
 }
 
-/// How long the safe states may take: on the slowest bus each controlled device may need all writes of a release and their
-/// read-back, each at most its time-out; 3 s where time-outs are 500 ms or less and nothing settles for longer.
-pub fn patience(config: &Config) -> Duration {
-    crate::config::safe_state_bound(config).max(LEAST)
-}
-
 impl App {
     /// Shuts down; `broken` says which task ended by itself.
     pub(super) async fn shut_down(mut self, broken: Option<String>) -> Ended {
@@ -41,7 +32,7 @@ impl App {
             None => tracing::info!("stopping: every device goes to its safe state"),
             Some(said) => tracing::error!("{said}; stopping: every device goes to its safe state"),
         }
-        let patience = patience(&self.config);
+        let patience = self.config.stop_bound();
         if broken.is_some() {
             self.revive_buses();
         }

@@ -198,7 +198,7 @@ impl App {
             snapshot: snapshot.clone(),
             clock: clock.clone(),
             pulse: vitals.add("dispatch", now),
-            patience: super::shutdown::patience(&config),
+            patience: config.stop_bound(),
             stop: CancellationToken::new(),
         };
         let left = unconfirmed.clone();

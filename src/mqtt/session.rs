@@ -4,13 +4,14 @@
 //! it holds nothing of worth: a session is one fresh (client, event loop) pair with a clean start, any error drops the
 //! pair, and what was not acknowledged is still in the store. `poll` is never cancelled within a session.
 
+use std::io::ErrorKind;
 use std::pin::pin;
 use std::time::Duration;
 
-use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, ConnectReturnCode, DisconnectReasonCode, LastWill, Packet, PubAck, PubAckReason,
 };
+use rumqttc::v5::mqttbytes::{self, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 use tokio::time::MissedTickBehavior;
@@ -292,6 +293,13 @@ impl<'a> Session<'a> {
         }
     }
 
+    fn closed(&self, how: &str) -> String {
+        match self.accepted_at {
+            Some(_) => how.to_owned(),
+            None => format!("{how} before it answered; does it speak MQTT 5, and is TLS as it wants it?"),
+        }
+    }
+
     fn failure(&self, error: &ConnectionError) -> Failure {
         let config = &self.shared.config;
         let text = match error {
@@ -303,13 +311,17 @@ impl<'a> Session<'a> {
                 let detail = reason_string.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
                 format!("the broker ended the session: {reason_code:?}{detail}")
             }
-            ConnectionError::MqttState(StateError::ConnectionAborted) if self.accepted_at.is_none() => {
-                "the broker closed the connection without an answer; does it speak MQTT 5, and TLS if asked to?"
-                    .to_owned()
+            ConnectionError::MqttState(StateError::ConnectionAborted) => {
+                self.closed("the broker closed the connection")
             }
-            ConnectionError::MqttState(StateError::ConnectionAborted) => "the broker closed the connection".to_owned(),
+            ConnectionError::MqttState(
+                StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
+            )
+            | ConnectionError::Io(error) => match error.kind() {
+                ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => self.closed(&error.to_string()),
+                _ => error.to_string(),
+            },
             ConnectionError::MqttState(StateError::AwaitPingResp) => "the broker does not answer pings".to_owned(),
-            ConnectionError::MqttState(StateError::Io(error)) | ConnectionError::Io(error) => error.to_string(),
             ConnectionError::Timeout(_) => format!("no answer within {CONNECT_TIMEOUT:?}"),
             other => other.to_string(),
         };
