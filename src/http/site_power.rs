@@ -29,9 +29,9 @@ impl SitePower {
     pub(super) fn of(snapshot: &Snapshot, now: Moment) -> Self {
         let grid = fresh(snapshot.grid.power.as_ref(), now, snapshot.grid.max_age).ok();
         let pv = sum(now, snapshot.pv.iter().map(|pv| (pv.power.as_ref(), pv.max_age)));
-        let battery = fresh(snapshot.grid.battery.as_ref(), now, snapshot.grid.max_age).ok().or_else(|| {
-            sum(now, snapshot.batteries.iter().map(|battery| (battery.power.as_ref(), battery.max_age)))
-        });
+        let battery = fresh(snapshot.grid.battery.as_ref(), now, snapshot.grid.max_age)
+            .ok()
+            .or_else(|| sum(now, snapshot.batteries.iter().map(|battery| (battery.power.as_ref(), battery.max_age))));
         let consumption = match (grid, pv, battery) {
             (Some(grid), Some(pv), Some(battery)) => Some(grid + pv + battery),
             _ => None,

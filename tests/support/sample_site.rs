@@ -12,9 +12,7 @@ use tokio_util::sync::CancellationToken;
 use wattkeeper::bus::{DeviceStats, ErrorKind, LinkState, SetpointReport, SetpointState};
 use wattkeeper::clock::{Clock, Moment, Pulse};
 use wattkeeper::config::{HttpConfig, Role};
-use wattkeeper::control::{
-    BoundRecord, Decision, DemandRecord, InputRecord, Outcome, Setpoint, Standing,
-};
+use wattkeeper::control::{BoundRecord, Decision, DemandRecord, InputRecord, Outcome, Setpoint, Standing};
 use wattkeeper::http::{self, HttpPorts, Listener, Loop, MqttFigures, Reload, Sources};
 use wattkeeper::profile::{Counter, PointSpec, Unit};
 use wattkeeper::reading::{DeviceName, Reading};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::bus::{DeviceStats, ErrorKind, LATENCY_BUCKETS, LinkState, SetpointReport, SetpointState};
-use crate::config::Role;
 use crate::clock::Moment;
+use crate::config::Role;
 #[allow(clippy::wildcard_imports)]
 use crate::http::family::*;
 use crate::http::sheet::{Buckets, Sheet};
@@ -37,8 +37,7 @@ fn fill_link(sheet: &mut Sheet, device: &DeviceState) {
     let name = device.name.as_str();
     let roles: Vec<&str> = device.roles.iter().map(|role| role_name(*role)).collect();
     let text = |wanted: &str| text_point(device, wanted).unwrap_or_default();
-    let labels =
-        [name, &device.profile, &roles.join(","), text("manufacturer"), text("model"), text("serial")];
+    let labels = [name, &device.profile, &roles.join(","), text("manufacturer"), text("model"), text("serial")];
     sheet.put(&DEVICE_INFO, labels, 1.0);
     sheet.put_bool(&DEVICE_UP, [name], device.link == LinkState::Up);
     let present = link_name(&device.link);
@@ -49,7 +48,14 @@ fn fill_link(sheet: &mut Sheet, device: &DeviceState) {
     sheet.put(&DEVICE_SUCCESS, [name], success);
 }
 
-fn fill_point(sheet: &mut Sheet, device: &str, point: &PointSpec, reading: &Reading<f64>, now: Moment, limit: Duration) {
+fn fill_point(
+    sheet: &mut Sheet,
+    device: &str,
+    point: &PointSpec,
+    reading: &Reading<f64>,
+    now: Moment,
+    limit: Duration,
+) {
     let Ok(value) = reading.fresh(now, limit) else { return };
     let name = &*point.name;
     let family = match point.unit {
