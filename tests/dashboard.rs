@@ -1,5 +1,13 @@
 //! The dashboard and the alert rules, against a real Prometheus that scrapes our server.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panic"
+)]
+
 #[path = "support/ask.rs"]
 mod ask;
 #[path = "support/dashboard.rs"]
