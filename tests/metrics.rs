@@ -1,5 +1,13 @@
 //! What /metrics shows, seen from outside.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panic"
+)]
+
 #[path = "support/ask.rs"]
 mod ask;
 #[path = "support/sample_site.rs"]

@@ -51,7 +51,7 @@ pub struct Sources {
 pub type Figures<T> = Arc<dyn Fn() -> T + Send + Sync>;
 
 /// How MQTT stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct MqttFigures {
     /// A session stands.
     pub connected: bool,
@@ -65,6 +65,8 @@ pub struct MqttFigures {
     pub refused: u64,
     /// Messages sent and not yet acknowledged.
     pub inflight: u64,
+    /// Why the last session ended or could not begin; `None` while connected.
+    pub last_error: Option<String>,
 }
 
 /// A loop that must turn.

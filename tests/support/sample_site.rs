@@ -113,7 +113,7 @@ fn devices(at: Moment) -> Vec<Arc<DeviceState>> {
 
 /// The site as read at `at`.
 pub fn snapshot(at: Moment) -> Snapshot {
-    Snapshot {
+    let mut site = Snapshot {
         at,
         grid: GridState {
             meter: Some(DeviceName::new("grid")),
@@ -153,8 +153,10 @@ pub fn snapshot(at: Moment) -> Snapshot {
             last: Some(WindowMean { start: at.site, mean: Watts::kw(71.0), unseen: Duration::ZERO }),
         }],
         devices: devices(at),
-        clock_trusted: true,
-    }
+        ..Snapshot::default()
+    };
+    site.clock_trusted = true;
+    site
 }
 
 /// A decision at `at`: a wish, cut by the peak rule.
@@ -249,6 +251,7 @@ pub fn sources(clock: &Clock) -> Sources {
             acknowledged: 500,
             refused: 0,
             inflight: 5,
+            last_error: None,
         })),
         loops: vec![Loop { name: "hub".into(), pulse, limit: Duration::from_secs(3600) }],
         reload: Reload { successful: true, at: now.site },

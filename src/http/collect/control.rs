@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::control::{BoundRecord, DemandRecord, Outcome, Standing};
-#[allow(clippy::wildcard_imports)]
 use crate::http::family::*;
 use crate::http::sheet::Sheet;
 use crate::http::view::View;

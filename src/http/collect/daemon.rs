@@ -1,6 +1,5 @@
 //! The daemon itself: build, clock, loops, config, MQTT, telemetry store.
 
-#[allow(clippy::wildcard_imports)]
 use crate::http::family::*;
 use crate::http::sheet::Sheet;
 use crate::http::sources::{REVISION, VERSION};

@@ -1,6 +1,5 @@
 //! The site: what flows, batteries, PV, loads, demand windows.
 
-#[allow(clippy::wildcard_imports)]
 use crate::http::family::*;
 use crate::http::sheet::Sheet;
 use crate::http::site_power::SitePower;
