@@ -18,23 +18,23 @@ const LARGEST: u64 = 1 << 20;
 /// All known profiles, by id.
 pub type Profiles = BTreeMap<Arc<str>, Arc<Profile>>;
 
-type Open = dyn Fn(Option<&Path>) -> Result<Profiles, String> + Send + Sync;
+type Open = dyn Fn(Option<&Path>) -> Result<Profiles, Vec<String>> + Send + Sync;
 
 /// Opens the profiles: the built-in ones and those of a folder.
 #[derive(Clone)]
 pub struct ProfileSource(Arc<Open>);
 
 impl ProfileSource {
-    /// By a function. It gets the folder of the site's own profiles and answers with a sentence when that is unusable.
-    pub fn new(open: impl Fn(Option<&Path>) -> Result<Profiles, String> + Send + Sync + 'static) -> Self {
+    /// By a function. It gets the folder of the site's own profiles and answers with all that is wrong in it, rendered.
+    pub fn new(open: impl Fn(Option<&Path>) -> Result<Profiles, Vec<String>> + Send + Sync + 'static) -> Self {
         Self(Arc::new(open))
     }
 
     /// Opens them.
     ///
     /// # Errors
-    /// A sentence saying why the folder cannot be used.
-    pub fn open(&self, folder: Option<&Path>) -> Result<Profiles, String> {
+    /// All that is wrong with the folder and its files.
+    pub fn open(&self, folder: Option<&Path>) -> Result<Profiles, Vec<String>> {
         (self.0)(folder)
     }
 }

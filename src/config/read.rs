@@ -24,7 +24,7 @@ pub(super) fn config<'a>(
         report.add(problem.help("write `[site]` with `name = \"…\"` and `time_zone = \"Europe/Berlin\"`"));
     }
     let profile_folder = site.as_ref().and_then(|site| profile_folder(site, around));
-    let profiles = open_profiles(site.as_ref(), profile_folder.as_deref(), around);
+    let profiles = open_profiles(site.as_ref(), profile_folder.as_deref(), around, report);
 
     let found: Vec<_> = file
         .tables("device")
@@ -105,16 +105,18 @@ fn profile_folder(site: &Section<'_>, around: &Surroundings) -> Option<PathBuf> 
     }
 }
 
-fn open_profiles(site: Option<&Section<'_>>, folder: Option<&Path>, around: &Surroundings) -> Profiles {
-    let missing = folder.filter(|folder| !folder.is_dir()).map(|folder| format!("{} is no folder", folder.display()));
-    let opened = match missing {
-        Some(why) => Err(why),
-        None => around.profiles.open(folder),
-    };
-    opened.unwrap_or_else(|why| {
-        if let Some(site) = site {
-            site.report().add(site.problem("profiles", format!("the profiles cannot be used: {why}")));
-        }
+fn open_profiles(
+    site: Option<&Section<'_>>,
+    folder: Option<&Path>,
+    around: &Surroundings,
+    report: &Report<'_>,
+) -> Profiles {
+    if let (Some(site), Some(folder)) = (site, folder.filter(|folder| !folder.is_dir())) {
+        site.refuse("profiles", Fault::new(format!("names {}, which is no folder", folder.display())));
+    }
+    let folder = folder.filter(|folder| folder.is_dir());
+    around.profiles.open(folder).unwrap_or_else(|errors| {
+        report.foreign(errors);
         around.profiles.open(None).unwrap_or_default()
     })
 }

@@ -62,17 +62,23 @@ pub(super) struct Report<'a> {
     text: &'a str,
     name: &'a str,
     problems: RefCell<Vec<Problem>>,
+    foreign: RefCell<Vec<String>>,
 }
 
 impl<'a> Report<'a> {
     /// Of a text that is shown as the file `name`.
     pub fn new(text: &'a str, name: &'a str) -> Self {
-        Self { text, name, problems: RefCell::default() }
+        Self { text, name, problems: RefCell::default(), foreign: RefCell::default() }
     }
 
     /// Notes a problem.
     pub fn add(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
+    }
+
+    /// Errors of other files, rendered already.
+    pub fn foreign(&self, errors: Vec<String>) {
+        self.foreign.borrow_mut().extend(errors);
     }
 
     /// 1-based line of a place.
@@ -98,7 +104,9 @@ impl<'a> Report<'a> {
             }
             texts
         };
-        Diagnostics { errors: rendered(errors), warnings: rendered(warnings) }
+        let mut errors = rendered(errors);
+        errors.extend(self.foreign.into_inner());
+        Diagnostics { errors, warnings: rendered(warnings) }
     }
 }
 

@@ -4,6 +4,7 @@ mod diff;
 mod errors;
 mod meaning;
 mod mqtt;
+mod reference;
 
 use std::sync::Arc;
 use std::time::Duration;
