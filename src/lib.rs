@@ -11,19 +11,19 @@
 //!
 //! The modules, in the direction of the flow; each imports only what stands above it.
 
-pub mod app; // start, supervise, reload, shut down
-pub mod bus; // one connection: leases, read plan, schedule, exchange, health
-pub mod cli;
+pub mod units; // watts are not watt-hours
 pub mod clock; // monotonic and wall time, told apart
-pub mod config; // TOML -> valid Config, all errors at once
-pub mod control; // decide(&Snapshot, &Policy, &mut Memory, now) -> Decision
-pub mod device; // points -> what the site calls them
-pub mod dispatch; // decision -> leases; what devices had before us, on disk
-pub mod http; // metrics, API, health
-pub mod mqtt; // session, sender, live state
-pub mod profile; // what a device type is: points, registers, codec, SunSpec, control sequences
 pub mod reading; // a value, its moment, its quality; the age check
-pub mod sim; // plants and the Modbus servers that serve them
+pub mod profile; // what a device type is: points, registers, codec, SunSpec, control sequences
+pub mod bus; // one connection: leases, read plan, schedule, exchange, health
+pub mod config; // TOML -> valid Config, all errors at once
+pub mod device; // points -> what the site calls them
 pub mod state; // the hub's image of the site; demand windows, counters
+pub mod control; // decide(&Snapshot, &Policy, &mut Memory, now) -> Decision
+pub mod dispatch; // decision -> leases; what devices had before us, on disk
 pub mod telemetry; // records and the store they wait in
-pub mod units; // watts are not watt-hours // one file a subcommand
+pub mod mqtt; // session, sender, live state
+pub mod http; // metrics, API, health
+pub mod app; // start, supervise, reload, shut down
+pub mod sim; // plants and the Modbus servers that serve them
+pub mod cli; // one file a subcommand
