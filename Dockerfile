@@ -9,9 +9,9 @@
 FROM rust:1-bookworm AS build
 WORKDIR /src
 COPY . .
-# glibc is linked statically, as musl's allocator is slow. --target keeps the flag away from build scripts and macros.
+# glibc, linked statically. --target keeps the flag away from build scripts and macros.
 ENV RUSTFLAGS="-C target-feature=+crt-static"
-RUN host="$(rustc -vV | sed -n 's/^host: //p')" \
+RUN host="$(rustc --print host-tuple)" \
  && cargo build --release --locked --target "$host" \
  && install -D "target/$host/release/wattkeeper" /out/wattkeeper \
  && mkdir -p /out/state
