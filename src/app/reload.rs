@@ -81,10 +81,11 @@ impl App {
         let mut whole = true;
         for address in self.addresses() {
             if !self.buses.contains_key(&address)
-                && let Err(error) = self.start_bus(&address) {
-                    tracing::error!(%address, %error, "the bus cannot be started");
-                    whole = false;
-                }
+                && let Err(error) = self.start_bus(&address)
+            {
+                tracing::error!(%address, %error, "the bus cannot be started");
+                whole = false;
+            }
         }
         self.rewire(&[]);
 
@@ -101,13 +102,7 @@ impl App {
             }
             self.start_http(listener);
         }
-        tracing::info!(
-            buses = diff.buses.len(),
-            mqtt = diff.mqtt,
-            http = diff.http,
-            policy = diff.policy,
-            "reloaded"
-        );
+        tracing::info!(buses = diff.buses.len(), mqtt = diff.mqtt, http = diff.http, policy = diff.policy, "reloaded");
         whole
     }
 }

@@ -22,6 +22,7 @@ mod site;
 mod world;
 
 pub use bank::{Exception, RegisterBank, Registers, SharedBank, Table};
+pub use broker::Broker;
 pub use building::{Building, Truth};
 pub use busbar::{Balance, Feed, Part, Step};
 pub use demo_site::{DEMO_DAY, DEMO_LIMIT, DEMO_SPEED, DemoConfig, demo_site, demo_start, demo_tariff};
@@ -30,7 +31,6 @@ pub use from_config::{Wanted, site_plan};
 pub use ledger::Ledger;
 pub use line::{Line, Traffic, Unit, Written};
 pub use moved::moved;
-pub use broker::Broker;
 pub use plant::BatteryPlant;
 pub use running::{LinePlan, Listen, OpenLine, Running};
 pub use server::{Framing, listen, serve_rtu, serve_tcp};

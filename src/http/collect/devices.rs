@@ -5,10 +5,6 @@ use std::time::Duration;
 use crate::bus::{DeviceStats, ErrorKind, LATENCY_BUCKETS, LinkState, SetpointReport, SetpointState};
 use crate::clock::Moment;
 use crate::config::Role;
-<<<<<<< HEAD
-#[allow(clippy::wildcard_imports)]
-=======
->>>>>>> http
 use crate::http::family::*;
 use crate::http::sheet::{Buckets, Sheet};
 use crate::http::view::View;
