@@ -100,6 +100,7 @@ impl App {
                 acknowledged: stats.acknowledged(),
                 refused: stats.refused(),
                 inflight: stats.in_flight(),
+                last_error: stats.last_error(),
             });
             figures
         });

@@ -90,7 +90,7 @@ impl Link {
     }
 
     /// Rests until `gap` after the last exchange.
-    pub async fn rest(&self, gap: Duration) {
+    pub async fn rest(&mut self, gap: Duration) {
         let until = self.ended + gap;
         if self.clock.io() < until {
             turning(&self.clock, &self.pulse, None, self.clock.sleep_until(until)).await;

@@ -188,7 +188,7 @@ impl<U: Unit> Bus<U> {
         self.tell(event).await
     }
 
-    async fn tell(&self, event: BusEvent) -> Result<(), HubGone> {
+    async fn tell(&mut self, event: BusEvent) -> Result<(), HubGone> {
         self.events.send(event).await.map_err(|_| HubGone)
     }
 
