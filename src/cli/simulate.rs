@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, IoTime, SiteTime};
 use crate::config;
 use crate::sim::{AnyFault, OpenLine, Running, Truth, Wanted, moved, site_plan};
 use crate::units::Watts;
@@ -35,6 +35,9 @@ pub struct SimulateArgs {
     /// Let the site's time run so many times faster than the devices' clock.
     #[arg(long, default_value_t = 1.0, value_name = "N", value_parser = speed)]
     speed: f64,
+    /// Let the site's time begin here (such as `2026-06-01T12:00:00Z`). Default: now.
+    #[arg(long, value_name = "TIME")]
+    start: Option<SiteTime>,
     /// Another seed, another day.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -111,9 +114,7 @@ pub fn run(args: &SimulateArgs) -> ExitCode {
 }
 
 async fn serve(args: &SimulateArgs, plan: crate::sim::SitePlan) -> io::Result<()> {
-    let clock = Clock::system();
-    let start = clock.now();
-    let clock = if (args.speed - 1.0).abs() < f64::EPSILON { clock } else { Clock::simulated(start.site, args.speed) };
+    let clock = Clock::simulated(args.start.unwrap_or(Clock::system().now().site), args.speed);
     let (building, lines) = plan.build(clock.now(), args.speed);
     let mut running = Running::start(building, lines, clock.clone()).await?;
 
@@ -159,7 +160,7 @@ async fn serve(args: &SimulateArgs, plan: crate::sim::SitePlan) -> io::Result<()
     }
 }
 
-async fn until(clock: &Clock, end: Option<crate::clock::IoTime>) {
+async fn until(clock: &Clock, end: Option<IoTime>) {
     match end {
         Some(end) => clock.sleep_until(end).await,
         None => std::future::pending().await,
