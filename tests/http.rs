@@ -104,6 +104,17 @@ async fn many_idle_connections_take_no_more_than_their_share_and_keep_nobody_out
 }
 
 #[tokio::test]
+async fn beyond_the_limit_a_connection_waits_until_another_ends() {
+    let shown = Shown::with(|listener| listener.limits.connections = 2).await;
+    let idle = [TcpStream::connect(shown.address).await.unwrap(), TcpStream::connect(shown.address).await.unwrap()];
+    let mut third = tokio::spawn(get(shown.address, "/metrics"));
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut third).await;
+    assert!(early.is_err(), "it was served beside two others: {early:?}");
+    drop(idle);
+    assert_eq!(third.await.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn at_the_end_it_waits_for_nobody_for_long() {
     let shown = Shown::full().await;
     let mut idle = TcpStream::connect(shown.address).await.unwrap();
