@@ -130,6 +130,7 @@ pub fn snapshot(at: Moment) -> Snapshot {
             max_charge: None,
             max_discharge: None,
             max_age: MAX_AGE,
+            soc_max_age: MAX_AGE,
             limits_max_age: MAX_AGE,
             setpoint: Some(battery_report(at)),
         }],
