@@ -1,5 +1,7 @@
 //! The daemon as a process, against simulated devices on real sockets: what a building would see.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
+
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/yard.rs"]

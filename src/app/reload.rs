@@ -1,5 +1,6 @@
 //! Reads the config again: a bad one changes nothing; of a good one only what changed is started anew.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::start::App;
@@ -72,6 +73,9 @@ impl App {
 
         let not_before = self.channels.site.borrow().not_before;
         self.config = new;
+        let present: BTreeSet<_> = self.config.devices.iter().map(|device| device.name.clone()).collect();
+        self.channels.leases.retain(|device, _| present.contains(device));
+        self.stats.retain(|device, _| present.contains(device));
         self.channels.site.send_replace(Arc::new(SiteSpec::new(
             &self.config,
             not_before,

@@ -88,6 +88,11 @@ impl Ledger {
         self.devices.iter().flat_map(of).collect()
     }
 
+    /// Forgets devices that are gone.
+    pub fn keep(&mut self, present: impl Fn(&DeviceName) -> bool) {
+        self.devices.retain(|device, _| present(device));
+    }
+
     /// The leases of each device.
     pub fn devices(&self) -> &BTreeMap<DeviceName, Leases> {
         &self.devices

@@ -62,6 +62,7 @@ pub async fn run(mut ports: DispatchPorts) -> Vec<DeviceName> {
         }
         let decision = ports.decision.borrow_and_update().clone();
         let wiring = ports.wiring.borrow_and_update().clone();
+        ledger.keep(|device| wiring.leases.contains_key(device));
         ledger.decided(&decision, &wiring.policy, &wiring.retired);
         hand_out(&ledger, &wiring);
     }
