@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Image, PointSpec, Profile, Span, Table, Value, WordOrder};
-use crate::clock::Moment;
+use super::bind::{Binding, Bound, Place};
+use super::define::When;
+use super::identify::Stage;
+use super::plausible::Memory;
+use super::sunspec::Chain;
+use super::{PointSpec, Profile, Span, Table, WordOrder, names};
+use crate::clock::{IoTime, Moment};
 
 /// What the config of one device changes about its profile.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -93,18 +98,46 @@ pub type Captured = BTreeMap<Span, Vec<u16>>;
 /// expressions and plausibility checks need.
 #[derive(Clone, Debug)]
 pub struct Instance {
-    profile: Arc<Profile>,
+    /// With the device's overrides in its manners and groups.
+    pub(super) profile: Arc<Profile>,
+    pub(super) overrides: Overrides,
     points: Arc<[PointSpec]>,
+    /// Index of a value in `points`, and whether its sign is turned.
+    public: Vec<Option<(usize, f64)>>,
+    pub(super) stage: Stage,
+    /// Models found, and the sub-device meant.
+    pub(super) chain: Option<(Chain, usize)>,
+    pub(super) binding: Arc<Binding>,
+    pub(super) memory: Vec<Memory>,
+    /// Polls of each group since the device was identified.
+    pub(super) polls: Vec<u32>,
+    /// The latest moment it was told of.
+    pub(super) now: IoTime,
 }
 
 impl Instance {
     /// Binds a profile. A SunSpec profile knows its addresses only after [`Instance::identify`].
-    pub fn new(profile: Arc<Profile>, _overrides: &Overrides) -> Self {
-        let points = profile.points.clone().into();
-        Self { profile, points }
+    pub fn new(profile: Arc<Profile>, overrides: &Overrides) -> Self {
+        let profile = Arc::new(overridden(&profile, overrides));
+        let definition = profile.definition.clone();
+        let mut instance = Self {
+            points: profile.points.clone().into(),
+            profile,
+            overrides: overrides.clone(),
+            public: Vec::new(),
+            stage: Stage::Known,
+            chain: None,
+            binding: Arc::default(),
+            memory: vec![Memory::default(); definition.values.len()],
+            polls: vec![0; definition.groups.len()],
+            now: IoTime::START,
+        };
+        instance.bind();
+        instance.forget();
+        instance
     }
 
-    /// The profile.
+    /// The profile, with the device's overrides in its manners and intervals.
     pub fn profile(&self) -> &Arc<Profile> {
         &self.profile
     }
@@ -114,68 +147,92 @@ impl Instance {
         &self.points
     }
 
-    /// What must be read next before the device is known (SunSpec walk, identity checks), as registers; `None` when known.
-    /// Answer with [`Instance::identified`].
-    pub fn identify(&self) -> Option<Span> {
-        None
-    }
-
-    /// The answer to [`Instance::identify`]: the words, or `None` where the device refused (a Modbus exception).
-    ///
-    /// # Errors
-    /// A sentence when the device is not what the profile describes.
-    pub fn identified(&mut self, _words: Option<&[u16]>) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// Forgets what [`Instance::identified`] learnt, as after a reconnect.
-    pub fn forget(&mut self) {}
-
     /// Poll interval of a group, overrides applied.
     pub fn every(&self, group: usize) -> Option<Duration> {
         self.profile.groups.get(group).map(|group| group.every)
     }
 
-    /// The registers that a group needs: a span per value that must not be torn. The planner merges them.
-    pub fn spans(&self, _group: usize) -> Vec<Span> {
-        Vec::new()
+    /// The registers that a group needs: a span per value that must not be torn. The planner merges them. Empty until
+    /// the device is identified.
+    pub fn spans(&self, group: usize) -> Vec<Span> {
+        self.binding.groups.get(group).map(|group| group.spans.clone()).unwrap_or_default()
     }
 
-    /// Decodes a group from what was read. A point whose registers are not in the image is [`Value::Invalid`].
-    pub fn decode(&mut self, _group: usize, _image: &Image, _now: Moment) -> Vec<(usize, Value)> {
-        Vec::new()
+    /// Tells the time where nothing was decoded, so that values which a sequence needs grow old. Call it before
+    /// [`Instance::set`].
+    pub fn tick(&mut self, now: Moment) {
+        self.now = self.now.max(now.io);
     }
 
-    /// What the device can be told at present, in the control's unit: (min, max).
-    ///
-    /// # Errors
-    /// [`Refusal`] when the control or a point it needs is missing.
-    pub fn bounds(&self, control: &str) -> Result<(f64, f64), Refusal> {
-        Err(Refusal::NoControl(control.to_owned()))
+    /// Gives every value its address, and every point that this device has its index.
+    pub(super) fn bind(&mut self) {
+        let definition = self.profile.definition.clone();
+        self.binding = Arc::new(Binding::new(&self.profile, self.place()));
+        let known = definition.sunspec.is_none() || self.chain.is_some();
+        let mut points = Vec::new();
+        self.public = Vec::with_capacity(definition.values.len());
+        let specs = self.profile.points.iter();
+        let mut specs = specs.cloned();
+        for (index, value) in definition.values.iter().enumerate() {
+            let spec = if value.public { specs.next() } else { None };
+            let absent = known && matches!(self.binding.values.get(index), Some(Bound::Absent) | None);
+            let Some(mut spec) = spec.filter(|_| !absent) else {
+                self.public.push(None);
+                continue;
+            };
+            let mut sign = 1.0;
+            if self.overrides.invert {
+                if let Some(turned) = names::turned(&spec.name) {
+                    spec.name = turned.into();
+                }
+                if names::signed_by_direction(&spec.name) {
+                    sign = -1.0;
+                }
+            }
+            self.public.push(Some((points.len(), sign)));
+            points.push(spec);
+        }
+        self.points = points.into();
     }
 
-    /// Spans to read and keep on disk before the first write of a control.
-    pub fn captures(&self, _control: &str) -> Vec<Span> {
-        Vec::new()
+    /// What addresses depend on.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place {
+            overrides: &self.overrides,
+            max_read: self.profile.manners.max_read,
+            chain: self.chain.as_ref().map(|(chain, device)| (chain, *device)),
+        }
     }
 
-    /// The writes that make a control do `p` (canonical unit and sign), revert timer included.
-    ///
-    /// # Errors
-    /// [`Refusal`]; then nothing may be written.
-    pub fn set(&self, control: &str, _p: f64) -> Result<Vec<Step>, Refusal> {
-        Err(Refusal::NoControl(control.to_owned()))
+    /// Index and sign of a published value.
+    pub(super) fn public(&self, value: usize) -> Option<(usize, f64)> {
+        self.public.get(value).copied().flatten()
     }
 
-    /// The writes that give the device back to itself, with its own settings put back.
-    pub fn release(&self, _control: &str, _captured: &Captured) -> Vec<Step> {
-        Vec::new()
+    /// A value as sequences and expressions see it: no older than three intervals of its group.
+    pub(super) fn known(&self, index: usize) -> Option<f64> {
+        let memory = self.memory.get(index)?;
+        match self.profile.definition.values.get(index)?.when {
+            When::Session | When::Told => memory.last(),
+            When::Group(group) => memory.since(self.now - self.every(group)?.saturating_mul(3).max(LEAST_AGE)),
+        }
     }
+}
 
-    /// A write that keeps the device listening, and how often (W6 of the quirk catalogue).
-    pub fn heartbeat(&self, _control: &str) -> Option<(Duration, Step)> {
-        None
+/// Even of a fast group, values may be this old when a sequence uses them.
+const LEAST_AGE: Duration = Duration::from_secs(3);
+
+fn overridden(profile: &Profile, overrides: &Overrides) -> Profile {
+    let mut profile = profile.clone();
+    let manners = &mut profile.manners;
+    manners.max_read = overrides.max_read.unwrap_or(manners.max_read).clamp(1, 125);
+    manners.gap = overrides.gap.unwrap_or(manners.gap);
+    manners.timeout = overrides.timeout.unwrap_or(manners.timeout);
+    if let (Some(interval), Some(fastest)) = (overrides.interval, profile.groups.iter().map(|group| group.every).min())
+    {
+        profile.groups.iter_mut().filter(|group| group.every == fastest).for_each(|group| group.every = interval);
     }
+    profile
 }
 
 impl Span {

@@ -273,6 +273,15 @@ pub struct Profile {
     pub controls: Vec<Control>,
     /// Points as far as they are known without asking the device.
     pub points: Vec<PointSpec>,
+    /// Registers, expressions and sequences.
+    pub(crate) definition: Arc<super::define::Definition>,
+}
+
+impl Profile {
+    /// The text that it was read from.
+    pub fn source(&self) -> &str {
+        &self.definition.text
+    }
 }
 
 /// A decoded value.

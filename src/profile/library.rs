@@ -1,0 +1,105 @@
+//! The profiles there are: those compiled in, and those of a folder, which win.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Profile, parse};
+
+/// Profiles by id.
+#[derive(Clone, Debug)]
+pub struct Library {
+    profiles: BTreeMap<Arc<str>, Arc<Profile>>,
+}
+
+/// The profiles compiled in: file name and text.
+const BUILT_IN: [(&str, &str); 6] = [
+    ("eastron-sdm630.toml", include_str!("../../config/profiles/eastron-sdm630.toml")),
+    ("generic.toml", include_str!("../../config/profiles/generic.toml")),
+    ("sunspec.toml", include_str!("../../config/profiles/sunspec.toml")),
+    ("sunspec-meter.toml", include_str!("../../config/profiles/sunspec-meter.toml")),
+    ("victron-gx.toml", include_str!("../../config/profiles/victron-gx.toml")),
+    ("waveshare-relay-8.toml", include_str!("../../config/profiles/waveshare-relay-8.toml")),
+];
+
+impl Library {
+    /// The profiles compiled in. Each is proven to load by a test; one that did not would be left out.
+    pub fn builtin() -> Self {
+        let mut library = Self { profiles: BTreeMap::new() };
+        for (file, text) in BUILT_IN {
+            if let Ok(profile) = parse(text, file) {
+                library.add(profile);
+            }
+        }
+        library
+    }
+
+    /// The profiles compiled in, with those of a folder (`*.toml`) added or put in their place.
+    ///
+    /// # Errors
+    /// All that is wrong with all files of the folder.
+    pub fn with_folder(folder: &Path) -> Result<Self, Vec<String>> {
+        let mut library = Self::builtin();
+        let mut errors = Vec::new();
+        let entries =
+            std::fs::read_dir(folder).map_err(|error| vec![format!("error: {}: {error}", folder.display())])?;
+        let mut files: Vec<_> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+        files.sort();
+        for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "toml")) {
+            let name = file.display().to_string();
+            match std::fs::read_to_string(file) {
+                Ok(text) => match parse(&text, &name) {
+                    Ok(profile) => library.add(profile),
+                    Err(found) => errors.extend(found),
+                },
+                Err(error) => errors.push(format!("error: {name}: {error}")),
+            }
+        }
+        if errors.is_empty() { Ok(library) } else { Err(errors) }
+    }
+
+    /// The profile with this id.
+    pub fn get(&self, id: &str) -> Option<Arc<Profile>> {
+        self.profiles.get(id).cloned()
+    }
+
+    /// All ids, in order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.profiles.keys().map(|id| &**id)
+    }
+
+    fn add(&mut self, profile: Profile) {
+        self.profiles.insert(profile.id.clone(), Arc::new(profile));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_profile_loads() {
+        for (file, text) in BUILT_IN {
+            if let Err(errors) = parse(text, file) {
+                panic!("{}", errors.join("\n"));
+            }
+        }
+        let library = Library::builtin();
+        assert_eq!(library.ids().count(), BUILT_IN.len());
+    }
+
+    #[test]
+    fn a_folder_adds_and_replaces_and_says_all_that_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = BUILT_IN[0].1.replace("Eastron SDM630", "our own SDM630");
+        std::fs::write(folder.path().join("eastron-sdm630.toml"), own).unwrap();
+        let library = Library::with_folder(folder.path()).unwrap();
+        assert_eq!(library.get("eastron-sdm630").unwrap().name, "our own SDM630");
+
+        std::fs::write(folder.path().join("a.toml"), "[profile]\nid = \"b\"").unwrap();
+        std::fs::write(folder.path().join("b.toml"), "not toml at all").unwrap();
+        let errors = Library::with_folder(folder.path()).unwrap_err();
+        assert!(errors.len() > 2, "{errors:?}");
+        assert!(Library::with_folder(&folder.path().join("nowhere")).is_err());
+    }
+}
