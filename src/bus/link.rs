@@ -90,7 +90,7 @@ impl Link {
     }
 
     /// Rests until `gap` after the last exchange.
-    pub async fn rest(&self, gap: Duration) {
+    pub async fn rest(&mut self, gap: Duration) {
         let until = self.ended + gap;
         if self.clock.io() < until {
             turning(&self.clock, &self.pulse, None, self.clock.sleep_until(until)).await;
@@ -128,7 +128,7 @@ impl Link {
     pub async fn exchange(&mut self, unit: u8, request: Request<'_>, timeout: Duration) -> Result<Vec<u16>, ErrorKind> {
         let broadcast = unit == 0 && (matches!(request, Request::Write { .. }) || self.framing != Framing::Tcp);
         if broadcast {
-            // Unit 0 speaks to all and is answered by none.
+            // BusUnit 0 speaks to all and is answered by none.
             return Err(ErrorKind::Protocol);
         }
         let result = match self.framing {
