@@ -128,7 +128,7 @@ impl Link {
     pub async fn exchange(&mut self, unit: u8, request: Request<'_>, timeout: Duration) -> Result<Vec<u16>, ErrorKind> {
         let broadcast = unit == 0 && (matches!(request, Request::Write { .. }) || self.framing != Framing::Tcp);
         if broadcast {
-            // Unit 0 speaks to all and is answered by none.
+            // BusUnit 0 speaks to all and is answered by none.
             return Err(ErrorKind::Protocol);
         }
         let result = match self.framing {

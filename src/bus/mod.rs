@@ -30,4 +30,4 @@ pub use lease::{Lease, Leases, SafeState, SetpointReport, SetpointState};
 pub use notebook::{MemoryNotebook, Notebook};
 pub use stats::{DeviceStats, ErrorKind, LATENCY_BUCKETS};
 pub use task::{BusDevice, BusPorts, BusSpec, run, run_over};
-pub use unit::Unit;
+pub use unit::BusUnit;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::backoff::Backoff;
 use super::plan::{Block, plan};
-use super::unit::Unit;
+use super::unit::BusUnit;
 use super::writer::{Job, Writer, day};
 use super::writing::busy;
 use super::{Answer, Ask, BusDevice, DeviceStats, ErrorKind, Leases, LinkState, Notebook, Question, SetpointReport};
@@ -74,7 +74,7 @@ pub(super) enum Polling {
     Failed(ErrorKind),
 }
 
-impl<U: Unit> Station<U> {
+impl<U: BusUnit> Station<U> {
     pub fn new(device: BusDevice<U>, notebook: &dyn Notebook, now: Moment) -> Self {
         let BusDevice { name, unit: id, instance: unit, mut leases, stats } = device;
         // What stands in the channel already counts, too.

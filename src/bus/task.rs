@@ -13,7 +13,7 @@ use super::lookout::Lookout;
 use super::request::Request;
 use super::schedule::{Action, Schedule};
 use super::station::{Polling, Station};
-use super::unit::Unit;
+use super::unit::BusUnit;
 use super::writer::Job;
 use super::writing::Talk;
 use super::{Address, Ask, BusEvent, DeviceStats, ErrorKind, Leases, LinkState, Notebook};
@@ -62,13 +62,13 @@ pub struct BusPorts {
 }
 
 /// Runs a bus until it is stopped. Ends early only when the hub is gone.
-pub async fn run<U: Unit>(spec: BusSpec<U>, ports: BusPorts) {
+pub async fn run<U: BusUnit>(spec: BusSpec<U>, ports: BusPorts) {
     let way = dial::to(&spec.address);
     run_over(way, spec, ports).await;
 }
 
 /// [`run`] over streams of the caller's, whatever the address says.
-pub async fn run_over<U: Unit>(way: (Framing, Dial), spec: BusSpec<U>, ports: BusPorts) {
+pub async fn run_over<U: BusUnit>(way: (Framing, Dial), spec: BusSpec<U>, ports: BusPorts) {
     let clients = spec.devices.iter().map(|device| device.instance.manners().clients).filter(|n| *n > 0).min();
     let bus = Bus::new(way, spec, ports, clients);
     if let Err(HubGone) = Box::pin(bus.run()).await {
@@ -105,7 +105,7 @@ struct Bus<U> {
     connect_delay: Duration,
 }
 
-impl<U: Unit> Bus<U> {
+impl<U: BusUnit> Bus<U> {
     fn new(way: (Framing, Dial), spec: BusSpec<U>, ports: BusPorts, clients: Option<u8>) -> Self {
         let BusPorts { clock, events, asks, notebook, pulse, stop } = ports;
         let now = clock.now();
@@ -463,7 +463,7 @@ const fn silence(kind: ErrorKind) -> bool {
     !matches!(kind, ErrorKind::Exception(code) if code != 0x0A && code != 0x0B)
 }
 
-fn talk<'a, U: Unit>(link: &'a mut Link, clock: &'a Clock, station: &'a Station<U>) -> Talk<'a, U> {
+fn talk<'a, U: BusUnit>(link: &'a mut Link, clock: &'a Clock, station: &'a Station<U>) -> Talk<'a, U> {
     let Station { name, id, unit, stats, .. } = station;
     Talk { link, clock, name, id: *id, unit, stats, last: None }
 }

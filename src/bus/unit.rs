@@ -7,7 +7,7 @@ use crate::clock::Moment;
 use crate::profile::{Captured, Control, Image, Instance, Manners, PointSpec, Refusal, Span, Step, Value};
 
 /// The part of an [`Instance`] that a bus works with. Tests bring units of their own.
-pub trait Unit: Send + 'static {
+pub trait BusUnit: Send + Sync + 'static {
     /// How to behave towards it, overrides applied.
     fn manners(&self) -> &Manners;
     /// How many groups it has.
@@ -44,7 +44,7 @@ pub trait Unit: Send + 'static {
     fn heartbeat(&self, control: &str) -> Option<(Duration, Step)>;
 }
 
-impl Unit for Instance {
+impl BusUnit for Instance {
     fn manners(&self) -> &Manners {
         &self.profile().manners
     }

@@ -178,7 +178,8 @@ impl Writer {
 
     /// How often the device wants a sign of life while it is driven.
     pub fn heartbeat(&mut self, every: Option<Duration>, now: IoTime) {
-        self.heartbeat = every.map(|every| (every, now));
+        let last = self.heartbeat.map(|(_, last)| last);
+        self.heartbeat = every.map(|every| (every, last.unwrap_or(now - every)));
     }
 
     /// A sign of life was given.
@@ -328,7 +329,6 @@ impl Writer {
                     self.drives.reset();
                 }
                 self.checks = checks;
-                self.beat(now.io);
                 if refreshed {
                     // Nothing new, but that flash has worn.
                     let worn = self.control.class == Class::Flash;

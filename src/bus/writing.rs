@@ -3,7 +3,7 @@
 use super::link::Link;
 use super::notebook::Notebook;
 use super::request::Request;
-use super::unit::Unit;
+use super::unit::BusUnit;
 use super::writer::{Check, Job, Outcome, Writer, day};
 use super::{DeviceStats, ErrorKind};
 use crate::clock::Clock;
@@ -43,7 +43,7 @@ pub(super) const fn busy(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Exception(5 | 6))
 }
 
-impl<U: Unit> Talk<'_, U> {
+impl<U: BusUnit> Talk<'_, U> {
     /// One exchange.
     pub async fn ask(&mut self, request: Request<'_>) -> Result<Vec<u16>, ErrorKind> {
         let manners = self.unit.manners();
