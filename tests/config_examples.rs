@@ -1,5 +1,7 @@
 //! The configs that come with the program are valid, and what the reference shows in comments is too.
 
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
