@@ -1,6 +1,8 @@
 //! The configs that come with the program are valid, and what the reference shows in comments is too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -94,3 +94,23 @@ fn report(config: Option<&Config>, diagnostics: &Diagnostics) -> serde_json::Val
         "site": site,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> ExitCode {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("site.toml");
+        std::fs::write(&config, text).unwrap();
+        run(&CheckArgs { config, json: true })
+    }
+
+    #[test]
+    fn the_exit_code_says_whether_the_config_is_valid() {
+        assert_eq!(check("[site]\nname = \"a\"\n"), ExitCode::SUCCESS);
+        assert_eq!(check("[site]\nname = 1\n"), ExitCode::from(INVALID));
+        let args = CheckArgs { config: "/nowhere/site.toml".into(), json: false };
+        assert_eq!(run(&args), ExitCode::from(INVALID));
+    }
+}

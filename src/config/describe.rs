@@ -90,7 +90,11 @@ impl Config {
         }
         writeln!(out, "telemetry: at most {:.1} MB wait for the broker", self.telemetry.buffer as f64 / 1e6)?;
         writeln!(out, "state: {}", self.state_dir.display())?;
-        writeln!(out, "at a stop every device is in its safe state within {}", shown(self.stop_bound()))
+        if self.devices.iter().any(DeviceConfig::is_told) {
+            writeln!(out, "at a stop every device is in its safe state within {}", shown(self.stop_bound()))
+        } else {
+            writeln!(out, "no device can be told anything: at a stop there is no safe state to wait for")
+        }
     }
 
     fn write_devices(&self, out: &mut String) -> std::fmt::Result {

@@ -152,3 +152,12 @@ demand_charge = "12 EUR"
 "#
     ));
 }
+
+#[test]
+fn depth_and_size_do_no_harm() {
+    for text in ["[".repeat(50_000), format!("a = {}", "[".repeat(50_000)), "a=1\n".repeat(20_000), "\"".repeat(9_999)]
+    {
+        assert!(!errors(&text).is_empty());
+    }
+    assert!(errors(&"x = 1\n".repeat(500)).contains("more in site.toml"));
+}

@@ -5,6 +5,7 @@ mod errors;
 mod meaning;
 mod mqtt;
 mod reference;
+mod written;
 
 use std::sync::Arc;
 use std::time::Duration;
