@@ -193,9 +193,12 @@ impl Guest {
         };
         loop {
             let packet = tokio::select! {
+                // Kicked comes with the end of the queue, and is to be told.
+                biased;
                 () = kick.cancelled() => {
                     if self.version == Version::V5 {
                         self.send(&packet::taken_over()).await;
+                        self.close().await;
                     }
                     return false;
                 }
@@ -223,6 +226,13 @@ impl Guest {
     /// False if the client is gone or does not take it.
     async fn send(&mut self, bytes: &[u8]) -> bool {
         matches!(tokio::time::timeout(PATIENCE, self.stream.write_all(bytes)).await, Ok(Ok(())))
+    }
+
+    /// Closing on unread bytes would reset the connection, and our last word with it.
+    async fn close(&mut self) {
+        let _ = self.stream.shutdown().await;
+        let rest = async { while self.stream.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {} };
+        let _ = tokio::time::timeout(PATIENCE, rest).await;
     }
 
     fn answer(&self, packet: Packet, hall: &Hall) -> Bytes {
