@@ -1,49 +1,18 @@
 //! The configs that come with the program are valid, and what the reference shows in comments is too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use wattkeeper::config::{Config, Diagnostics, ProfileSource, Surroundings, parse};
-use wattkeeper::profile::{Kind, Manners, Profile, Status};
+use wattkeeper::config::{Config, Diagnostics, Surroundings, parse};
 
-/// Stand-ins for the built-in profiles.
-fn profiles() -> ProfileSource {
-    let profile = |(id, kind): (&str, Kind)| {
-        let profile = Profile {
-            id: id.into(),
-            name: id.to_owned(),
-            kind,
-            status: Status::Confirmed,
-            sources: Vec::new(),
-            manners: Manners::default(),
-            groups: Vec::new(),
-            controls: Vec::new(),
-            points: Vec::new(),
-        };
-        (Arc::<str>::from(id), Arc::new(profile))
-    };
-    ProfileSource::new(move |_| {
-        let known = [
-            ("eastron-sdm630", Kind::Meter),
-            ("generic", Kind::Meter),
-            ("sunspec", Kind::Hybrid),
-            ("sunspec-meter", Kind::Meter),
-            ("victron-gx", Kind::Hybrid),
-            ("waveshare-relay-8", Kind::Relay),
-        ];
-        Ok(known.map(profile).into())
-    })
-}
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config")
 }
 
 fn read(text: &str) -> Result<(Config, Diagnostics), Diagnostics> {
-    let around = Surroundings { profiles: profiles(), ..Surroundings::default() };
+    let around = Surroundings::default();
     parse(text, "wattkeeper.toml", &around)
 }
 

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::report::{Problem, Report};
 use super::{Config, read};
 use crate::profile::Profile;
+use crate::profile::library::Library;
 
 /// A config is written by people: what is larger is something else.
 const LARGEST: u64 = 1 << 20;
@@ -40,9 +41,12 @@ impl ProfileSource {
 }
 
 impl Default for ProfileSource {
-    /// No profiles: only described devices.
+    /// The built-in profiles and those of the folder.
     fn default() -> Self {
-        Self::new(|_| Ok(Profiles::new()))
+        Self::new(|folder| {
+            let library = folder.map_or_else(|| Ok(Library::builtin()), Library::with_folder)?;
+            Ok(library.ids().filter_map(|id| Some((Arc::from(id), library.get(id)?))).collect())
+        })
     }
 }
 

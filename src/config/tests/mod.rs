@@ -18,16 +18,17 @@ use crate::units::{Soc, WattHours, Watts};
 
 fn profile(id: &str, kind: Kind) -> (Arc<str>, Arc<Profile>) {
     let id: Arc<str> = id.into();
+    let some = crate::profile::library::Library::builtin().get("generic").expect("a built-in profile");
     let profile = Profile {
         id: id.clone(),
         name: id.to_string(),
         kind,
         status: Status::Confirmed,
-        sources: Vec::new(),
         manners: Manners::default(),
         groups: Vec::new(),
         controls: Vec::new(),
         points: Vec::new(),
+        ..(*some).clone()
     };
     (id, Arc::new(profile))
 }
