@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use wattkeeper::config::{Config, Diagnostics, Surroundings, parse};
 
-
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config")
 }

@@ -101,4 +101,5 @@ pub(super) async fn run(mut ports: SavePorts, stop: CancellationToken) {
             break;
         }
     }
+    stop.cancelled().await;
 }

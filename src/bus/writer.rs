@@ -316,7 +316,8 @@ impl Writer {
     }
 
     fn written(&mut self, job: Job, checks: Vec<Check>, now: Moment) -> Option<SetpointReport> {
-        let settled = now.io + self.control.settle;
+        // Whether a setpoint has its effect shows once it settled; whether the safe state was taken is asked at once.
+        let settled = if self.live(now.io).is_some() { now.io + self.control.settle } else { now.io };
         match job {
             Job::Drive(value) => {
                 let refreshed = matches!(self.told, Told::Drive { value: told, .. } if told == value)
@@ -343,6 +344,7 @@ impl Writer {
                 self.verify_at = (!checks.is_empty()).then_some(settled);
                 if checks.is_empty() {
                     // The echoes are all that this device can confirm.
+                    self.stage = Stage::Confirmed;
                     self.released();
                 }
                 self.checks = checks;
