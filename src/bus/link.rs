@@ -316,3 +316,67 @@ fn checked(request: Request<'_>, response: Response) -> Option<Vec<u16>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::dial::Stream;
+
+    /// A link to a peer that takes requests and never answers.
+    fn link(framing: Framing) -> Link {
+        let mut peers = Vec::new();
+        let dial: Dial = Box::new(move || {
+            let (ours, theirs) = tokio::io::duplex(1024);
+            peers.push(theirs);
+            Box::pin(std::future::ready(Ok(Box::new(ours) as Box<dyn Stream>)))
+        });
+        Link::new((framing, dial), Duration::from_secs(1), Clock::system(), Pulse::default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_drops_an_exchange_in_flight_has_lost_the_connection() {
+        for framing in [Framing::Tcp, Framing::Rtu { gap: Duration::ZERO, character: Duration::ZERO }] {
+            let mut link = link(framing);
+            link.open().await.unwrap();
+            let request = Request::Read(Span::holding(100, 1));
+            let exchange = link.exchange(1, request, Duration::from_secs(5));
+            assert!(tokio::time::timeout(Duration::from_secs(1), exchange).await.is_err());
+            assert!(!link.is_open(), "{framing:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_out_ends_a_tcp_connection_and_silences_a_line() {
+        let request = Request::Read(Span::holding(100, 1));
+        let mut tcp = link(Framing::Tcp);
+        tcp.open().await.unwrap();
+        assert_eq!(tcp.exchange(1, request, Duration::from_secs(5)).await, Err(ErrorKind::Timeout));
+        assert!(!tcp.is_open());
+        let mut line = link(Framing::Rtu { gap: Duration::ZERO, character: Duration::ZERO });
+        line.open().await.unwrap();
+        assert_eq!(line.exchange(1, request, Duration::from_secs(5)).await, Err(ErrorKind::Timeout));
+        assert!(line.is_open());
+        assert_eq!(line.silent_until(), line.clock.io() + Duration::from_secs(1));
+    }
+
+    #[test]
+    fn an_answer_of_another_length_or_echo_is_none() {
+        let read = Request::Read(Span::holding(100, 2));
+        assert_eq!(checked(read, Response::ReadHoldingRegisters(vec![1, 2])), Some(vec![1, 2]));
+        assert_eq!(checked(read, Response::ReadHoldingRegisters(vec![1])), None);
+        assert_eq!(checked(read, Response::ReadHoldingRegisters(vec![1, 2, 3])), None);
+        assert_eq!(checked(read, Response::ReadInputRegisters(vec![1, 2])), None);
+        let coils = Request::Read(Span { table: Table::Coil, start: 0, len: 3 });
+        let bits = |n| Response::ReadCoils([true, false, true].into_iter().cycle().take(n).collect());
+        assert_eq!(checked(coils, bits(8)), Some(vec![1, 0, 1]));
+        assert_eq!(checked(coils, bits(16)), None);
+        let write = |function, words| Request::Write { span: Span::holding(5, 1), words, function };
+        let single = write(WriteFunction::SingleRegister, &[9]);
+        assert!(checked(single, Response::WriteSingleRegister(5, 9)).is_some());
+        assert!(checked(single, Response::WriteSingleRegister(5, 8)).is_none());
+        assert!(checked(single, Response::WriteSingleRegister(4, 9)).is_none());
+        let many = write(WriteFunction::Registers, &[9]);
+        assert!(checked(many, Response::WriteMultipleRegisters(5, 1)).is_some());
+        assert!(checked(many, Response::WriteMultipleRegisters(5, 2)).is_none());
+    }
+}

@@ -202,8 +202,8 @@ impl<U: BusUnit> Bus<U> {
     }
 
     async fn take_leases(&mut self) -> Result<(), HubGone> {
+        let now = self.clock.now();
         for i in 0..self.stations.len() {
-            let now = self.clock.now();
             let Some(station) = self.stations.get_mut(i) else { continue };
             let Some(reports) = station.take_leases(now) else { continue };
             self.schedule.write_at(i, station.write_at(now));
@@ -237,8 +237,7 @@ impl<U: BusUnit> Bus<U> {
         let now = self.clock.now();
         let pause = self.reconnect.fail();
         self.schedule.hold(now.io + pause);
-        let hint = if self.single { " (it serves one client: does another one hold it?)" } else { "" };
-        let reason = format!("cannot connect: {error}{hint}");
+        let reason = format!("cannot connect: {error}{}", self.hint());
         for i in 0..self.stations.len() {
             let Some(station) = self.stations.get_mut(i) else { continue };
             station.drop_reading();
@@ -251,6 +250,11 @@ impl<U: BusUnit> Bus<U> {
             self.tell(BusEvent::Failed { device, group, kind: ErrorKind::Connect, at: now }).await?;
         }
         Ok(())
+    }
+
+    /// The likeliest reason why a device that serves one client does not serve us.
+    const fn hint(&self) -> &'static str {
+        if self.single { " (it serves one client: does another one hold it?)" } else { "" }
     }
 
     async fn act(&mut self, action: Action) -> Result<(), HubGone> {
@@ -420,7 +424,8 @@ impl<U: BusUnit> Bus<U> {
                 let quiet = self.link.silent_until();
                 self.schedule.hold(quiet);
                 self.schedule.silent(i, now, now.since(sent) + quiet.since(now));
-                if failures >= DOWN { self.down(i, kind.to_string()).await } else { Ok(()) }
+                let hint = if kind == ErrorKind::Transport { self.hint() } else { "" };
+                if failures >= DOWN { self.down(i, format!("{kind}{hint}")).await } else { Ok(()) }
             }
         }
     }

@@ -228,7 +228,7 @@ fn parse(bytes: &[u8], frames: Frames) -> Option<(Asked, usize)> {
 
 /// The misbehaviours, by name: the first request is answered so, or every one where the name says `always`.
 pub const MODES: [&str; 20] = [
-    "wrong-transaction",
+    "wrong-seal",
     "late",
     "wrong-unit",
     "wrong-function",
@@ -263,7 +263,14 @@ pub fn misbehaving(mode: &'static str, timeout: Duration) -> Arc<Server> {
         let words = |n: u16| (start..start + n).flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
         let pdu = |bytes: &[u8]| vec![Act::Send(frame(asked, bytes))];
         match mode {
-            "wrong-transaction" => vec![Act::Send(framed(asked.frames, asked.transaction ^ 7, 1, &[3, 2, 0xBA, 0xD0]))],
+            // What tells answers apart: a transaction number, or on a line the checksum.
+            "wrong-seal" => {
+                let mut answer = framed(asked.frames, asked.transaction ^ 7, 1, &[3, 2, 0xBA, 0xD0]);
+                if asked.frames == Frames::Rtu {
+                    *answer.last_mut().unwrap() ^= 1;
+                }
+                vec![Act::Send(answer)]
+            }
             "late" => vec![Act::Wait(timeout * 8 / 5), Act::Send(right)],
             "wrong-unit" => vec![Act::Send(framed(
                 asked.frames,
