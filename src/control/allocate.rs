@@ -11,8 +11,8 @@ use crate::units::{Soc, WattHours, Watts};
 
 /// More batteries than this are tried in order only, not in all combinations.
 const COMBINED: usize = 8;
-/// A difference to the wanted power that is not worth waking a battery for, as share of its most power.
-const TOLERATED: f64 = 0.02;
+/// A part of the wanted power that is not worth waking a further battery for: as share of it, and of the largest battery.
+const TOLERATED: (f64, f64) = (0.1, 0.02);
 
 /// One battery in one direction; powers are sizes without sign.
 struct Share {
@@ -109,7 +109,8 @@ impl Merit {
             (sum - wanted).watts() * if woken { 3.0 } else { 1.0 }
         } else {
             let largest = shares.iter().map(|share| share.most.watts()).fold(0.0, f64::max);
-            ((wanted - sum).watts() - TOLERATED * largest).max(0.0)
+            let tolerated = (TOLERATED.0 * wanted.watts()).min(TOLERATED.1 * largest);
+            ((wanted - sum).watts() - tolerated).max(0.0)
         };
         let effort = members(shares, mask)
             .map(|share| 1.0 + if share.working { 0.0 } else { 0.5 } + 5.0 * (1.0 - share.available))

@@ -5,10 +5,22 @@ use std::time::Duration;
 use super::site::Unit;
 use crate::units::Watts;
 
-/// A move that no bound asks for goes at most through this share of the battery's range in a second.
+/// Giving back what no bound asks for goes at most through this share of the batteries' range in a second.
 const EASE: f64 = 0.25;
 
-/// Moves from `last` toward `wanted`, in the time `since` the last decision. `range` are the bounds that the sum should keep.
+/// The sum to aim at now on the way from `last` to `wanted`: at once where more is asked of the batteries or a bound would
+/// be broken, slowly where they only ease off: what made them work may come again in a moment.
+pub(super) fn ease(wanted: Watts, last: Watts, range: (Watts, Watts), span: Watts, since: Duration) -> Watts {
+    let off = if last > Watts::ZERO { wanted < last } else { last < Watts::ZERO && wanted > last };
+    if !off || !kept(last, range) {
+        return wanted;
+    }
+    let most = span * EASE * since.as_secs_f64();
+    wanted.clamp(last - most, last + most)
+}
+
+/// Moves each battery from `last` toward `wanted`, in the time `since` the last decision: along its ramp, and not at all for
+/// less than its dead band. `range` are the bounds that the sum should keep.
 pub(super) fn pace(
     units: &[Unit<'_>],
     wanted: Vec<Watts>,
@@ -16,19 +28,11 @@ pub(super) fn pace(
     range: (Watts, Watts),
     since: Duration,
 ) -> Vec<Watts> {
-    let before: Watts = last.iter().copied().sum();
-    let safe = kept(before, range);
-    let seconds = since.as_secs_f64();
     let mut powers: Vec<Watts> = (units.iter().zip(&wanted).zip(last))
         .map(|((unit, wanted), last)| {
-            let ramp = unit.policy.ramp.map_or(f64::INFINITY, |ramp| ramp.watts() * seconds);
-            let span =
-                configured(unit.policy.charge_max, unit.charge) + configured(unit.policy.discharge_max, unit.discharge);
-            // Standing still is safe, so the move can take its time.
-            let ease = if safe { span.watts() * EASE * seconds } else { f64::INFINITY };
-            let most = Watts::new(ramp.min(ease));
+            let most = unit.policy.ramp.map_or(Watts::new(f64::INFINITY), |ramp| ramp * since.as_secs_f64());
             let moved = wanted.clamp(*last - most, *last + most).clamp(-unit.charge, unit.discharge);
-            whole(moved, *wanted, unit.policy.min_power)
+            whole(moved, *last, *wanted, unit.policy.min_power)
         })
         .collect();
 
@@ -54,12 +58,14 @@ pub(super) fn pace(
     powers
 }
 
-/// Between 0 and its least power a battery has nothing: it jumps over it when it is on its way up.
-fn whole(power: Watts, wanted: Watts, least: Watts) -> Watts {
+/// Between 0 and its least power a battery has nothing: on its way up it jumps over it, on its way down it stops above it
+/// once before it goes to 0, and coming from the other direction it stops at 0.
+fn whole(power: Watts, last: Watts, wanted: Watts, least: Watts) -> Watts {
+    let sign = power.watts().signum();
     if power == Watts::ZERO || power.abs() >= least {
         power
-    } else if wanted.abs() >= least && wanted.watts().signum() == power.watts().signum() {
-        least * power.watts().signum()
+    } else if last * sign >= Watts::ZERO && (wanted * sign >= least || last * sign > least) {
+        least * sign
     } else {
         Watts::ZERO
     }
@@ -77,10 +83,6 @@ fn never_against_each_other(powers: &mut [Watts], wanted: &[Watts]) {
     for power in powers {
         *power = if discharge { power.min(Watts::ZERO) } else { power.max(Watts::ZERO) };
     }
-}
-
-fn configured(configured: Option<Watts>, now: Watts) -> Watts {
-    configured.unwrap_or(now)
 }
 
 fn kept(sum: Watts, range: (Watts, Watts)) -> bool {
