@@ -150,9 +150,10 @@ def sunspec_storage(site):
     check("storage: reverts by itself", until(lambda: not near(power(), -12_000, floor=100), 8))
     storage.read()
     check("storage: and says so", storage.StorCtl_Mod.value == 0 and storage.InOutWRte_RvrtTms.value == 4)
-    storage.OutWRte.cvalue, storage.InOutWRte_RvrtTms.value, storage.StorCtl_Mod.value = 0, 0, 2
+    storage.OutWRte.cvalue, storage.InWRte.cvalue = 0, 0
+    storage.InOutWRte_RvrtTms.value, storage.StorCtl_Mod.value = 0, 3
     storage.write()
-    check("storage: holds", until(lambda: power() < 1))
+    check("storage: holds", until(lambda: abs(power()) < 1))
 
 
 def sunspec_meter(site):
