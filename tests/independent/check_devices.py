@@ -175,6 +175,7 @@ def victron(site):
     words = client.convert_to_registers(setpoint, client.DATATYPE.INT32)
     client.write_registers(2716, words, device_id=100)
     check("GX: regulates the grid point", until(lambda: near(site.truth()["grid_w"], setpoint, floor=500)))
+    time.sleep(1)
     battery = signed(client.read_holding_registers(842, count=1, device_id=100).registers[0])
     truth = -site.truth()["devices"]["gx"]["battery_w"]
     check("GX: battery, charging positive, less its losses", near(battery, truth * (0.95 if truth > 0 else 1 / 0.95)))
@@ -195,6 +196,7 @@ def main():
             time.sleep(3)  # the batteries begin at rest and take over the load
             sunspec_storage(site)  # leaves it holding: two batteries that regulate one grid point would fight
             sunspec_pv(site)
+            time.sleep(2)  # until the batteries have followed
             sunspec_meter(site)
             sdm630(site)
             by_mbpoll(site, theirs)
