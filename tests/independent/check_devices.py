@@ -47,6 +47,11 @@ class Site:
                 self.ports[found[1]] = int(found[2])
             if line.startswith("line-meter:"):
                 break
+            if "error" in line:
+                print(line, self.process.stderr.read())
+        if len(self.ports) < 5:
+            self.process.wait(5)
+            sys.exit(f"{wattkeeper} simulate ended with {self.process.returncode}")
         threading.Thread(target=self.follow, daemon=True).start()
 
     def follow(self):
