@@ -6,6 +6,7 @@
 mod check;
 mod read;
 mod run;
+mod screen;
 mod simulate;
 mod status;
 

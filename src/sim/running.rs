@@ -162,3 +162,48 @@ impl Listen {
         Self::Serial(SerialLine { path: path.into(), baud: 9600, parity: Parity::None, stop_bits: 1 })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::sim::{DEMO_SPEED, Fault, demo_site, demo_start};
+
+    /// Reads the meter's first voltage, raw.
+    async fn voltage(stream: &mut TcpStream) -> io::Result<f32> {
+        stream.write_all(&[0, 1, 0, 0, 0, 6, 1, 4, 0, 0, 0, 2]).await?;
+        let mut answer = [0; 13];
+        stream.read_exact(&mut answer).await?;
+        Ok(f32::from_be_bytes([answer[9], answer[10], answer[11], answer[12]]))
+    }
+
+    #[tokio::test]
+    async fn the_demos_devices_answer_on_sockets_of_their_own_and_time_passes() {
+        let clock = Clock::simulated(demo_start(), DEMO_SPEED);
+        let (building, lines) = demo_site(1).build(clock.now(), DEMO_SPEED);
+        let running = Running::start(building, lines, clock).await.unwrap();
+        assert_eq!(running.lines.len(), 4);
+        let Some(Address::Tcp { host, port }) = running.address("grid") else { panic!() };
+        let mut stream = TcpStream::connect((host.as_str(), *port)).await.unwrap();
+        let mut volts = 0.0;
+        for _ in 0..500 {
+            volts = voltage(&mut stream).await.unwrap();
+            if volts > 0.0 && running.truth().with.imported.watt_hours() > 0.0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!((220.0..240.0).contains(&volts), "{volts}");
+        assert!(running.truth().at > demo_start());
+        assert!(running.unit("grid").unwrap().1.traffic().requests > 0);
+        assert!(running.fault("grid", "refuse-writes".parse().unwrap()));
+        assert!(running.fault("grid", AnyFault::Device(Fault::Healthy)));
+        assert!(!running.fault("nobody", AnyFault::Device(Fault::Healthy)));
+        assert!("broken".parse::<AnyFault>().unwrap_err().contains("one-connection"));
+        drop(running);
+        let ended = async { while voltage(&mut stream).await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(10), ended).await.expect("dropping it ends its servers");
+    }
+}

@@ -47,6 +47,11 @@ class Site:
                 self.ports[found[1]] = int(found[2])
             if line.startswith("line-meter:"):
                 break
+            if "error" in line:
+                print(line, self.process.stderr.read())
+        if len(self.ports) < 5:
+            self.process.wait(5)
+            sys.exit(f"{wattkeeper} simulate ended with {self.process.returncode}")
         threading.Thread(target=self.follow, daemon=True).start()
 
     def follow(self):
@@ -150,9 +155,10 @@ def sunspec_storage(site):
     check("storage: reverts by itself", until(lambda: not near(power(), -12_000, floor=100), 8))
     storage.read()
     check("storage: and says so", storage.StorCtl_Mod.value == 0 and storage.InOutWRte_RvrtTms.value == 4)
-    storage.OutWRte.cvalue, storage.InOutWRte_RvrtTms.value, storage.StorCtl_Mod.value = 0, 0, 2
+    storage.OutWRte.cvalue, storage.InWRte.cvalue = 0, 0
+    storage.InOutWRte_RvrtTms.value, storage.StorCtl_Mod.value = 0, 3
     storage.write()
-    check("storage: holds", until(lambda: power() < 1))
+    check("storage: holds", until(lambda: abs(power()) < 1))
 
 
 def sunspec_meter(site):
@@ -174,6 +180,7 @@ def victron(site):
     words = client.convert_to_registers(setpoint, client.DATATYPE.INT32)
     client.write_registers(2716, words, device_id=100)
     check("GX: regulates the grid point", until(lambda: near(site.truth()["grid_w"], setpoint, floor=500)))
+    time.sleep(1)
     battery = signed(client.read_holding_registers(842, count=1, device_id=100).registers[0])
     truth = -site.truth()["devices"]["gx"]["battery_w"]
     check("GX: battery, charging positive, less its losses", near(battery, truth * (0.95 if truth > 0 else 1 / 0.95)))
@@ -194,6 +201,7 @@ def main():
             time.sleep(3)  # the batteries begin at rest and take over the load
             sunspec_storage(site)  # leaves it holding: two batteries that regulate one grid point would fight
             sunspec_pv(site)
+            time.sleep(2)  # until the batteries have followed
             sunspec_meter(site)
             sdm630(site)
             by_mbpoll(site, theirs)

@@ -41,6 +41,8 @@ pub struct BatteryUnit {
 
 /// Time constant of a device's own regulation of the grid point.
 const REGULATION: f64 = 0.25;
+/// What an automatic leaves to the grid: a share of its power, and at most this.
+const SHYNESS: (f64, Watts) = (0.1, Watts::new(200.0));
 
 impl BatteryUnit {
     /// A battery at rest. Where the site's time runs `speed` times as fast as the devices' clock, so does its SoC; ramps and
@@ -63,6 +65,13 @@ impl BatteryUnit {
             charged: WattHours::ZERO,
             discharged: WattHours::ZERO,
         }
+    }
+
+    /// Lets a step pass under its own automatic, which aims near `target` at the grid point: it charges only from what is
+    /// really exported and discharges only for what is really imported, so that two neighbours do not feed each other.
+    pub fn act_alone(&mut self, step: &Step, target: Watts, window: (Watts, Watts)) -> Feed {
+        let shy = (self.own * SHYNESS.0).clamp(-SHYNESS.1, SHYNESS.1);
+        self.act(step, target + shy, window)
     }
 
     /// Lets a step pass. The device aims at `target` at the grid point, inside `least..=most` (discharge positive).

@@ -138,12 +138,78 @@ impl Part for VictronGx {
         if mode == 3 {
             (least, most) = (Watts::ZERO, Watts::ZERO);
         }
-        let target = if volatile == 0 { f64::from(setpoint) } else { f64::from(volatile) };
-        self.battery.act(step, Watts::new(target), (least, most))
+        match volatile {
+            0 => self.battery.act_alone(step, Watts::new(f64::from(setpoint)), (least, most)),
+            volatile => self.battery.act(step, Watts::new(f64::from(volatile)), (least, most)),
+        }
     }
 
     fn see(&mut self, balance: &Balance, _: &Step) {
         self.balance = *balance;
         self.battery.see(balance);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::SiteTime;
+    use crate::config::PlantConfig;
+    use crate::sim::busbar;
+    use crate::sim::device::sunspec::SunSpecStorage;
+    use crate::units::{Soc, WattHours};
+
+    fn size() -> BatterySize {
+        BatterySize {
+            capacity: WattHours::kwh(40.0),
+            charge_max: Watts::kw(20.0),
+            discharge_max: Watts::kw(20.0),
+            soc: (Soc::from_percent(5.0), Soc::FULL),
+            plant: PlantConfig::default(),
+        }
+    }
+
+    fn pass(parts: &mut [&mut dyn Part], kw: f64, seconds: u32) -> (Balance, Vec<Feed>) {
+        let io = Duration::from_millis(10);
+        let step = Step { io, site: io, at: SiteTime::default(), load: Watts::kw(kw), sun: 0.0 };
+        let steps = (0..seconds * 100).map(|_| busbar::step(parts.iter_mut().map(|part| &mut **part as _), &step));
+        steps.last().unwrap()
+    }
+
+    #[test]
+    fn it_regulates_the_grid_point_and_follows_its_owner_when_released() {
+        let mut gx = VictronGx::new(size(), 1.0);
+        let [high, low] = double(3000);
+        gx.write(Table::Holding, 2716, &[high, low]).unwrap();
+        let (balance, _) = pass(&mut [&mut gx], 10.0, 10);
+        assert!((balance.grid - Watts::kw(3.0)).abs() < Watts::new(10.0), "{}", balance.grid);
+        let sum: i32 = gx.read(Table::Input, 820, 3).unwrap().iter().map(|w| i32::from(w.cast_signed())).sum();
+        assert_eq!(sum, balance.grid.watts().round() as i32);
+        gx.write(Table::Holding, 2716, &[0, 0]).unwrap();
+        let (balance, _) = pass(&mut [&mut gx], 10.0, 10);
+        assert!(balance.grid.abs() < Watts::new(300.0), "{}", balance.grid);
+        gx.write(Table::Holding, 2702, &[0]).unwrap();
+        assert_eq!(pass(&mut [&mut gx], 10.0, 10).0.battery, Watts::ZERO);
+        assert_eq!(gx.read(Table::Holding, 844, 1), Ok(vec![0]));
+        assert_eq!(gx.read(Table::Holding, 846, 1), Err(Exception::Address));
+        assert_eq!(gx.write(Table::Holding, 2702, &[101]), Err(Exception::Value));
+        assert_eq!(gx.write(Table::Holding, 843, &[1]), Err(Exception::Address));
+    }
+
+    #[test]
+    fn two_neighbours_left_to_themselves_do_not_feed_each_other_for_long() {
+        let mut gx = VictronGx::new(size(), 1.0);
+        let mut store = SunSpecStorage::new(size(), None, 1.0, "1");
+        let model_124 = 40_002 + 68 + 52 + 28 + 32 + 26;
+        store.write(Table::Holding, model_124 + 12, &[(-5000_i16).cast_unsigned()]).unwrap();
+        store.write(Table::Holding, model_124 + 5, &[2]).unwrap();
+        let (_, feeds) = pass(&mut [&mut gx, &mut store], 5.0, 10);
+        assert!(feeds[0].battery > Watts::kw(14.0), "told to charge, it is fed by the other: {:?}", feeds);
+        store.write(Table::Holding, model_124 + 5, &[0]).unwrap();
+        let (balance, feeds) = pass(&mut [&mut gx, &mut store], 5.0, 60);
+        assert!(feeds.iter().all(|feed| feed.battery > Watts::kw(-0.5)), "{feeds:?}");
+        assert!(balance.grid.abs() < Watts::new(300.0));
     }
 }

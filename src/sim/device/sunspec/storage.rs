@@ -209,7 +209,7 @@ impl Part for SunSpecStorage {
         let most = self.limit.most(&self.chain, self.rating());
         let pv = self.array.as_mut().map_or(Watts::ZERO, |array| array.act(step, most));
         let window = self.window(pv);
-        let feed = self.battery.act(step, Watts::ZERO, window);
+        let feed = self.battery.act_alone(step, Watts::ZERO, window);
         self.pv_energy += pv.over(step.site);
         self.energy += (pv + feed.battery).max(Watts::ZERO).over(step.site);
         Feed { pv, ..feed }

@@ -1,0 +1,234 @@
+//! The demo's screen as text: functions of what the daemon knows, what it decided and what is really so.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use crate::bus::SetpointState;
+use crate::clock::Moment;
+use crate::config::Tariff;
+use crate::control::{Decision, DemandRecord, Outcome, Standing};
+use crate::reading::{Quality, Reading};
+use crate::sim::Truth;
+use crate::state::{BatteryState, Snapshot};
+use crate::units::{Soc, Watts};
+
+/// Width of bars.
+const BAR: usize = 40;
+
+/// What stands around the numbers.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// For times of day.
+    pub time_zone: jiff::tz::TimeZone,
+    /// How far the day is, 0..1.
+    pub progress: f64,
+    /// Demand window of the peak rule.
+    pub window: Duration,
+}
+
+/// One screen: power flow, demand window, rules and reasons, progress.
+pub fn frame(snapshot: &Snapshot, decision: &Decision, truth: &Truth, scene: &Scene) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write_frame(&mut text, snapshot, decision, truth, scene);
+    text
+}
+
+/// One screen over the one before: to be written instead of [`frame`] on a terminal. `before` is the last frame.
+pub fn redraw(before: &str, frame: &str) -> String {
+    let up = before.lines().count();
+    let home = if up > 0 { format!("\x1b[{up}A\r") } else { String::new() };
+    let lines: String = frame.lines().map(|line| format!("{line}\x1b[K\n")).collect();
+    format!("{home}{lines}\x1b[J")
+}
+
+/// One plain line, where there is no terminal.
+pub fn line(snapshot: &Snapshot, decision: &Decision, truth: &Truth, scene: &Scene) -> String {
+    let flow = Flow::of(snapshot);
+    let time = scene.time_zone.to_datetime(truth.at).strftime("%H:%M").to_string();
+    let socs: Vec<String> = snapshot.batteries.iter().map(|battery| soc(battery, snapshot.at)).collect();
+    let mut text = format!(
+        "{time}  grid {}  pv {}  batteries {} ({})  load {}",
+        Shown(flow.grid),
+        Shown(flow.pv),
+        Shown(flow.battery),
+        socs.join(", "),
+        Shown(flow.load),
+    );
+    if let Some(demand) = &decision.demand {
+        let _ = write!(text, "  window {:.1} of {:.1}", demand.projection, demand.limit);
+    }
+    let _ = write!(text, "  | {}", why(decision));
+    text
+}
+
+/// What came of the day, by the simulator's own meters.
+pub fn summary(truth: &Truth, tariff: &Tariff) -> String {
+    let mut text = String::new();
+    let _ = write_summary(&mut text, truth, tariff);
+    text
+}
+
+/// Powers as the daemon sees them; `None` where one is not to be had.
+struct Flow {
+    grid: Option<Watts>,
+    pv: Option<Watts>,
+    battery: Option<Watts>,
+    load: Option<Watts>,
+}
+
+impl Flow {
+    fn of(snapshot: &Snapshot) -> Self {
+        let now = snapshot.at;
+        let grid = good(snapshot.grid.power, now, snapshot.grid.max_age);
+        let pv = snapshot.pv.iter().map(|pv| good(pv.power, now, pv.max_age)).sum();
+        let battery = snapshot.batteries.iter().map(|one| good(one.power, now, one.max_age)).sum();
+        let load = [grid, pv, battery].into_iter().sum();
+        Self { grid, pv, battery, load }
+    }
+}
+
+fn good(reading: Option<Reading<Watts>>, now: Moment, limit: Duration) -> Option<Watts> {
+    let reading = reading?;
+    if reading.quality(now, limit) == Quality::Stale { None } else { reading.show() }
+}
+
+/// A power, or a dash.
+struct Shown(Option<Watts>);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(power) => f.pad(&power.to_string()),
+            None => f.pad("-"),
+        }
+    }
+}
+
+fn write_frame(
+    out: &mut String,
+    snapshot: &Snapshot,
+    decision: &Decision,
+    truth: &Truth,
+    scene: &Scene,
+) -> fmt::Result {
+    let flow = Flow::of(snapshot);
+    let time = scene.time_zone.to_datetime(truth.at).strftime("%a %H:%M");
+    writeln!(out, "wattkeeper demo  {time}  [{}] {:3.0} %", bar(scene.progress, None), 100.0 * scene.progress)?;
+    writeln!(out)?;
+    writeln!(out, "  {:<16}{:>10}", "grid", Shown(flow.grid))?;
+    for pv in &snapshot.pv {
+        writeln!(out, "  {:<16}{:>10}", pv.name, Shown(good(pv.power, snapshot.at, pv.max_age)))?;
+    }
+    for battery in &snapshot.batteries {
+        let power = good(battery.power, snapshot.at, battery.max_age);
+        let (soc, told) = (soc(battery, snapshot.at), told(battery));
+        writeln!(out, "  {:<16}{:>10}  {soc:>5}  {told}", battery.name, Shown(power))?;
+    }
+    writeln!(out, "  {:<16}{:>10}", "load", Shown(flow.load))?;
+    writeln!(out)?;
+    match &decision.demand {
+        Some(demand) => write_window(out, demand, scene.window)?,
+        None => writeln!(out, "  no demand window yet\n\n")?,
+    }
+    writeln!(out)?;
+    for bound in &decision.bounds {
+        let mark = if bound.binding { ">" } else { " " };
+        writeln!(out, "{mark} {:<18}{}", bound.rule, bound.reason)?;
+    }
+    let rule = if let Outcome::Target { rule: Some(rule), .. } = &decision.outcome { rule } else { "" };
+    writeln!(out, "= {rule:<18}{}", why(decision))?;
+    writeln!(out)?;
+    let (with, without) = (truth.with.peak(), truth.without.peak());
+    writeln!(out, "  highest window so far: {with:.1}; without wattkeeper: {without:.1}")
+}
+
+fn write_window(out: &mut String, demand: &DemandRecord, window: Duration) -> fmt::Result {
+    let full = demand.limit.over(window).watt_hours().max(1.0);
+    // The bar is the window's energy at the limit; the mark is where a steady import at the limit would stand now.
+    let passed = 1.0 - demand.left.as_secs_f64() / window.as_secs_f64().max(1.0);
+    let share = demand.imported.watt_hours() / full;
+    writeln!(out, "  demand window [{}] {:3.0} % of its energy", bar(share, Some(passed)), 100.0 * share)?;
+    let minutes = demand.left.as_secs_f64() / 60.0;
+    let DemandRecord { limit, projection, allowed, billed_peak, .. } = demand;
+    writeln!(
+        out,
+        "  limit {limit:.1}, projection {projection:.1}, allowed {allowed:.1} for the {minutes:.0} min left, \
+         billed peak {billed_peak:.1}"
+    )
+}
+
+/// `####....` with a mark.
+fn bar(share: f64, mark: Option<f64>) -> String {
+    let place = |share: f64| (share.clamp(0.0, 1.0) * BAR as f64).round() as usize;
+    let (full, mark) = (place(share), mark.map(|mark| place(mark).min(BAR - 1)));
+    (0..BAR)
+        .map(|at| match at {
+            _ if Some(at) == mark => '|',
+            _ if at < full => '#',
+            _ => '.',
+        })
+        .collect()
+}
+
+fn soc(battery: &BatteryState, now: Moment) -> String {
+    let soc = battery.soc.filter(|soc| soc.quality(now, battery.max_age) != Quality::Stale);
+    soc.and_then(|soc: Reading<Soc>| soc.show()).map_or_else(|| "-".to_owned(), |soc| soc.to_string())
+}
+
+fn told(battery: &BatteryState) -> String {
+    let Some(report) = &battery.setpoint else { return "left to itself".to_owned() };
+    let value = report.value.map_or_else(|| "its own way".to_owned(), |value| Watts::new(value).to_string());
+    match &report.state {
+        SetpointState::Written => format!("told {value}"),
+        SetpointState::Confirmed => format!("told {value}, confirmed"),
+        SetpointState::Refused(why) => format!("refused: {why}"),
+        SetpointState::Failed(why) => format!("failed: {why}"),
+        SetpointState::SafeWritten => format!("to its safe state: {value}"),
+        SetpointState::SafeConfirmed => format!("in its safe state: {value}"),
+    }
+}
+
+fn why(decision: &Decision) -> String {
+    let reason = match &decision.outcome {
+        Outcome::Target { reason, .. } | Outcome::None { reason } => reason,
+    };
+    match &decision.standing {
+        Standing::Controlling => reason.clone(),
+        Standing::DryRun => format!("dry run, nothing is written: {reason}"),
+        Standing::NotControlling(because) => format!("not controlling, because {because}"),
+    }
+}
+
+fn write_summary(out: &mut String, truth: &Truth, tariff: &Tariff) -> fmt::Result {
+    let Truth { with, without, .. } = truth;
+    let minutes = with.window.as_secs() / 60;
+    let currency = tariff.currency.as_deref().unwrap_or("");
+    let energy = |amount: f64, price: Option<f64>| price.unwrap_or(0.0) * amount / 1000.0;
+    let demand = energy(truth.peak_saved().watts(), tariff.demand_charge);
+    let unbilled = |ledger: &crate::sim::Ledger| {
+        energy(ledger.imported.watt_hours(), tariff.import) - energy(ledger.exported.watt_hours(), tariff.export)
+    };
+    // What is left in the batteries is worth what it saves later.
+    let left = energy((truth.stored - truth.stored_without).watt_hours(), tariff.import);
+    let day = unbilled(without) - unbilled(with) + left;
+
+    writeln!(out, "{:<40}{:>15}{:>17}", "By the simulator's own meters", "left to itself", "with wattkeeper")?;
+    let mut row = |name: &str, a: &dyn fmt::Display, b: &dyn fmt::Display| {
+        writeln!(out, "  {name:<38}{:>15}{:>17}", a.to_string(), b.to_string())
+    };
+    row(&format!("highest {minutes}-min window"), &without.peak(), &with.peak())?;
+    row("imported", &without.imported, &with.imported)?;
+    row("exported", &without.exported, &with.exported)?;
+    row("left in the batteries", &truth.stored_without, &truth.stored)?;
+    if demand.abs() < 0.005 && day.abs() < 0.005 {
+        return writeln!(out, "Nothing was saved.");
+    }
+    writeln!(
+        out,
+        "Saved: {demand:.2} {currency} of demand charge each billing period, {day:.2} {currency} of energy today."
+    )
+}
+
+#[cfg(test)]
+mod tests;
