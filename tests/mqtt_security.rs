@@ -115,7 +115,7 @@ async fn a_broker_that_wants_a_client_certificate_is_understood() {
     let broker = Mosquitto::start(&format!("{TLS}\nrequire_certificate true"), certificates).await;
     let gateway = Gateway::start(with_tls(&broker, Some("ca.pem"), false));
     let error = gateway.until_error("ertificate").await;
-    assert!(error.contains("cert_file"), "{error}");
+    assert!(error.contains("client_cert_file"), "{error}");
     gateway.end().await;
 }
 

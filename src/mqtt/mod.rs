@@ -18,3 +18,6 @@ pub use site::Capacities;
 pub use stats::MqttStats;
 pub use task::{MqttPorts, run};
 pub use tls::{TlsError, client_config};
+
+#[cfg(test)]
+mod tests;

@@ -331,7 +331,7 @@ impl<'a> Session<'a> {
             }
             Some(_) if text.contains("UnknownIssuer") => "; the certificate is not from the CA in [mqtt] ca_file",
             Some(tls) if text.contains("CertificateRequired") && tls.client.is_none() => {
-                "; the broker wants a client certificate: [mqtt] cert_file and key_file"
+                "; the broker wants a client certificate: [mqtt] client_cert_file and client_key_file"
             }
             _ => "",
         };

@@ -62,7 +62,7 @@ impl Json {
         self
     }
 
-    /// A key that was prepared by [`prepared_key`].
+    /// A key that was prepared by `prepared_key`.
     pub fn prepared(&mut self, key: &[u8]) -> &mut Self {
         self.comma();
         self.0.extend_from_slice(key);
@@ -175,7 +175,7 @@ impl Json {
     }
 }
 
-/// `"name":`, for [`Json::prepared`].
+/// `"name":`, for `Json::prepared`.
 pub fn prepared_key(name: &str) -> Box<[u8]> {
     let mut json = Json::default();
     json.key(name);

@@ -17,13 +17,18 @@ pub struct Outbox {
 struct Inner {
     store: Box<dyn Store>,
     next: u64,
+    /// Records have been dropped since the store was last empty; said once.
+    overflowed: bool,
 }
 
 impl Outbox {
     /// Around a store. The first record is number 1, or follows what the store already holds.
     pub fn new(store: impl Store + 'static) -> Arc<Self> {
         let next = store.stats().last + 1;
-        Arc::new(Self { inner: Mutex::new(Inner { store: Box::new(store), next }), appended: Notify::new() })
+        Arc::new(Self {
+            inner: Mutex::new(Inner { store: Box::new(store), next, overflowed: false }),
+            appended: Notify::new(),
+        })
     }
 
     /// Appends a record whose text `payload` makes for its sequence number. Never waits for the broker.
@@ -31,8 +36,16 @@ impl Outbox {
         let mut inner = self.lock();
         let sequence = inner.next;
         inner.next += 1;
+        let dropped = inner.store.stats().dropped;
         inner.store.append(Record { sequence, topic, payload: payload(sequence) });
+        let first_loss = inner.store.stats().dropped > dropped && !inner.overflowed;
+        inner.overflowed |= first_loss;
         drop(inner);
+        if first_loss {
+            tracing::error!(
+                "the telemetry store is full: the oldest records are lost until the broker takes them again"
+            );
+        }
         self.appended.notify_one();
     }
 
@@ -43,7 +56,11 @@ impl Outbox {
 
     /// The broker has this record.
     pub fn acknowledged(&self, sequence: u64) {
-        self.lock().store.acknowledged(sequence);
+        let mut inner = self.lock();
+        inner.store.acknowledged(sequence);
+        if inner.store.stats().records == 0 {
+            inner.overflowed = false;
+        }
     }
 
     /// How full the store is.
