@@ -25,16 +25,15 @@ shell_texts() {
   for script in test.sh .ci/*; do bash -n "$script"; done
 }
 
-prometheus_rules() {
-  local file
-  for file in grafana/*.rules.yml; do promtool check rules "$file"; done
-  for file in grafana/*.rules.test.yml; do promtool test rules "$file"; done
+alerts() {
+  promtool check config grafana/prometheus/scrape.yml
+  promtool test rules grafana/prometheus/*.rules.test.yml
 }
 
-independent() { # peers that are not ours: pymodbus, pysunspec2, mosquitto, prometheus
-  local python
+independent() { # clients and servers that are not ours
+  local python script
   python=$(.ci/python tests/independent/requirements.txt)
-  WATTKEEPER=$PWD/target/debug/wattkeeper "$python" -m pytest -q tests/independent
+  for script in tests/independent/check_*.py; do "$python" "$script" target/debug/wattkeeper; done
 }
 
 step 'format' cargo fmt --check
@@ -45,6 +44,6 @@ step 'dependencies' cargo deny --log-level error check bans licenses sources
 step 'lints' cargo clippy --locked --all-targets -- -D warnings
 step 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 step 'tests' cargo test --locked
-step 'alert rules' prometheus_rules
+step 'alerts' alerts
 step 'independent peers' independent
 echo "all held, in $SECONDS s"
