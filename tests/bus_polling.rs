@@ -1,6 +1,12 @@
 //! Polling, seen from the hub and from the wire, in simulated time over in-memory streams.
 #![allow(dead_code, clippy::cast_possible_truncation, reason = "each test takes of the support what it needs")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail so"
+)]
 
 #[path = "support/bus_fake.rs"]
 mod fake;

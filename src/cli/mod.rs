@@ -4,6 +4,7 @@
 //! there, 70 a fault of ours, 78 a config error.
 
 mod check;
+mod demo;
 mod read;
 mod run;
 mod screen;
@@ -39,6 +40,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     /// Run the daemon
     Run(run::RunArgs),
     /// Serve a simulated building as Modbus servers
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         }
     };
     match cli.command {
+        Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Check(args) => check::run(&args),

@@ -1,0 +1,192 @@
+//! `wattkeeper demo`: a simulated building, a small broker, and the real daemon between them, over real sockets; a day in
+//! three minutes. Needs no root, no service, no config, and touches nothing but a temporary folder.
+
+use std::fmt;
+use std::io::{IsTerminal, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::exit;
+use super::screen::{self, Scene};
+use crate::app::{App, Ended, Environment, LogFormat, Request, View, start_logging};
+use crate::clock::{Clock, SiteTime};
+use crate::config;
+use crate::sim::{Broker, DEMO_DAY, DEMO_SPEED, DemoConfig, Running, Truth, demo_site, demo_start, demo_tariff};
+
+/// Where HTTP is served if nobody else does there.
+const HTTP: u16 = 9810;
+/// Where the broker is if nobody else is there: mosquitto's port with a 1 before it.
+const BROKER: u16 = 11883;
+/// How often a terminal is drawn.
+const FRAME: Duration = Duration::from_millis(500);
+/// How often a plain line is printed, in site time.
+const LINE: Duration = Duration::from_secs(900);
+
+/// Watch the real daemon shave a simulated building's peak: a day in three minutes
+///
+/// Needs no root, no service, no config. Everything listens on loopback and ends with the demo.
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Leave the config and the state in this folder, to read them
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Decide and show, but write nothing to the devices: then nothing is saved
+    #[arg(long)]
+    dry_run: bool,
+    /// Another seed, another day
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// End after so many hours of the simulated day
+    #[arg(long, value_name = "N", default_value_t = 24.0, value_parser = hours)]
+    hours: f64,
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    let hours: f64 = text.parse().map_err(|_| format!("`{text}` is no number of hours"))?;
+    if hours > 0.0 && hours <= 24.0 { Ok(hours) } else { Err("write a number of hours above 0, at most 24".to_owned()) }
+}
+
+/// Runs the demo.
+pub(super) fn run(args: &DemoArgs) -> ExitCode {
+    start_logging(LogFormat::Text, "error");
+    let folder = args
+        .keep
+        .clone()
+        .unwrap_or_else(|| std::env::temp_dir().join(format!("wattkeeper-demo-{}", std::process::id())));
+    let result = super::runtime().map_err(Trouble::from).and_then(|runtime| runtime.block_on(play(args, &folder)));
+    if args.keep.is_none() {
+        // What cannot be removed from a temporary folder is removed with it.
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("wattkeeper: {trouble}");
+            exit::SOFTWARE.into()
+        }
+    }
+}
+
+/// Why the demo could not be played.
+#[derive(Debug)]
+struct Trouble(String);
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<E: std::error::Error> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+async fn play(args: &DemoArgs, folder: &Path) -> Result<(), Trouble> {
+    std::fs::create_dir_all(folder)?;
+    let clock = Clock::simulated(demo_start(), DEMO_SPEED);
+    let (building, lines) = demo_site(args.seed).build(clock.now(), DEMO_SPEED);
+    let site = Running::start(building, lines, clock.clone()).await?;
+
+    let stop = CancellationToken::new();
+    let broker = Broker::bind(free(BROKER)).await?;
+    let broker_address = broker.address();
+    let broker_task = tokio::spawn(broker.run(stop.clone()));
+
+    let path = folder.join("wattkeeper.toml");
+    let text = DemoConfig {
+        broker: broker_address,
+        http: free(HTTP),
+        state_dir: &folder.join("state"),
+        enabled: !args.dry_run,
+    };
+    std::fs::write(&path, text.text(&site))?;
+    let (config, _warnings) = config::load(&path).map_err(|diagnostics| Trouble(diagnostics.to_string()))?;
+
+    let app = App::start(config, Environment { clock: clock.clone(), config: Some(path.clone()) }).await?;
+    let view = app.view();
+    let (requests, asked) = mpsc::channel(1);
+    let daemon = tokio::spawn(app.run(asked));
+
+    introduce(&view, broker_address, args.keep.as_ref().map(|_| path.as_path()));
+    let truth = watch(args, &clock, &site, &view).await;
+    let _told = requests.send(Request::Stop).await;
+    let ended = daemon.await?;
+    stop.cancel();
+    let _ended = broker_task.await;
+    println!("\n{}", screen::summary(&truth, &demo_tariff()));
+    match ended {
+        Ended::Asked => Ok(()),
+        Ended::Unconfirmed => Err(Trouble("a device did not confirm its safe state".to_owned())),
+        Ended::Broken => Err(Trouble("a task of the daemon ended by itself".to_owned())),
+    }
+}
+
+/// A loopback address with this port, or with a free one where it is taken.
+fn free(port: u16) -> SocketAddr {
+    let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match TcpListener::bind(wanted) {
+        Ok(_) => wanted,
+        Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+    }
+}
+
+fn introduce(view: &View, broker: SocketAddr, kept: Option<&Path>) {
+    println!("A simulated workshop: meter, PV inverter, two batteries; a day in three minutes. Ctrl-C ends it.");
+    if let Some(http) = view.http {
+        println!("  metrics  curl http://{http}/metrics        state  curl http://{http}/api/v1/state");
+    }
+    println!("  MQTT     mosquitto_sub -h {} -p {} -t 'wattkeeper/demo/#' -v", broker.ip(), broker.port());
+    if let Some(path) = kept {
+        println!("  config   {}", path.display());
+    }
+    println!();
+}
+
+/// Shows the day until it is over or Ctrl-C; returns the truth at its end.
+async fn watch(args: &DemoArgs, clock: &Clock, site: &Running, view: &View) -> Truth {
+    let terminal = std::io::stdout().is_terminal();
+    let day = DEMO_DAY.mul_f64(args.hours / 24.0);
+    let end: SiteTime = demo_start() + day;
+    let mut before = String::new();
+    let mut next_line = demo_start() + LINE;
+    let mut frames = tokio::time::interval(FRAME);
+    loop {
+        tokio::select! {
+            _ = frames.tick() => {}
+            _ = tokio::signal::ctrl_c() => return site.truth(),
+        }
+        let (now, truth) = (clock.now().site, site.truth());
+        let passed = Duration::try_from(now.duration_since(demo_start())).unwrap_or_default();
+        let scene = Scene {
+            time_zone: jiff::tz::TimeZone::UTC,
+            progress: (passed.as_secs_f64() / day.as_secs_f64()).min(1.0),
+            window: Duration::from_secs(1800),
+        };
+        let (snapshot, decision) = (view.snapshot.borrow().clone(), view.decision.borrow().clone());
+        if terminal {
+            let frame = screen::frame(&snapshot, &decision, &truth, &scene);
+            say(&screen::redraw(&before, &frame));
+            before = frame;
+        } else if now >= next_line {
+            say(&format!("{}\n", screen::line(&snapshot, &decision, &truth, &scene)));
+            next_line = now + LINE;
+        }
+        if now >= end {
+            return truth;
+        }
+    }
+}
+
+/// A reader that has gone away is no reason to stop halfway: the devices must be released first.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
