@@ -1,7 +1,13 @@
 //! Devices that misbehave in every way we know of, on real sockets and on a pair of pseudo-terminals. Real time: nothing
 //! here asserts how long something takes.
 #![allow(dead_code, clippy::cast_possible_truncation, reason = "each test takes of the support what it needs")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail so"
+)]
 
 #[path = "support/bus_fake.rs"]
 mod fake;

@@ -1,6 +1,12 @@
 //! Setpoints, seen from the device: whatever dies, a lease ends in its safe state. Simulated time, in-memory streams.
 #![allow(dead_code, clippy::cast_possible_truncation, reason = "each test takes of the support what it needs")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail so"
+)]
 
 #[path = "support/bus_fake.rs"]
 mod fake;
