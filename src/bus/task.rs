@@ -336,7 +336,11 @@ impl<U: BusUnit> Bus<U> {
                 self.schedule.again(i, group, at.io + pause);
                 return Ok(());
             }
-            Polling::Done(Some((sent, values))) => BusEvent::Polled { device, group, sent, values },
+            Polling::Done(Some((sent, values))) => {
+                station.writers.iter_mut().for_each(|writer| writer.follow(at.io));
+                self.schedule.write_at(i, station.write_at(at));
+                BusEvent::Polled { device, group, sent, values }
+            }
             Polling::Failed(kind) => BusEvent::Failed { device, group, kind, at },
         };
         self.schedule.finished(i);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::{Lease, SafeState, SetpointReport, SetpointState};
 use crate::clock::{IoTime, Moment};
-use crate::profile::{Class, Control, Span};
+use crate::profile::{BatteryControl, Class, Control, ControlKind, Span};
 
 /// One thing to do on the wire for a control.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -174,6 +174,16 @@ impl Writer {
     /// The device answers again after it was away: what had to wait is tried at once.
     pub const fn awake(&mut self) {
         self.not_before = IoTime::START;
+    }
+
+    /// New values of the device were read: a control that is told the grid point works its setpoint out of them, so it is
+    /// told anew.
+    pub fn follow(&mut self, now: IoTime) {
+        if let (ControlKind::BatteryPower(BatteryControl::GridPoint), Told::Drive { at, .. }, Some(refresh)) =
+            (self.control.kind, &mut self.told, self.control.refresh)
+        {
+            *at = (*at).min(now - refresh);
+        }
     }
 
     /// How often the device wants a sign of life while it is driven.

@@ -56,6 +56,7 @@ fn battery(name: &str, power: f64, soc: f64, now: Moment) -> BatteryState {
         max_charge: None,
         max_discharge: None,
         max_age: LIMIT,
+        soc_max_age: LIMIT,
         limits_max_age: LIMIT,
         setpoint: None,
     }

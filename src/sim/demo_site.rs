@@ -55,6 +55,7 @@ pub fn demo_site(seed: u64) -> SitePlan {
             time_zone: jiff::tz::TimeZone::UTC,
             load_peak: Watts::kw(140.0),
             shape: LoadShape::Factory,
+            pace: 24.0,
         },
         window: Duration::from_secs(1800),
         lines: devices.into_iter().map(|device| (Listen::loopback(), vec![device])).collect(),

@@ -73,8 +73,13 @@ pub fn site_plan(config: &Config, wanted: &Wanted) -> Result<SitePlan, Vec<Strin
         .enumerate()
         .map(|(nth, (address, devices))| (listen(address, wanted.listen, nth, &mut serial), devices))
         .collect();
-    let world =
-        World { seed: wanted.seed, time_zone: config.site.time_zone.clone(), load_peak, shape: LoadShape::Factory };
+    let world = World {
+        seed: wanted.seed,
+        time_zone: config.site.time_zone.clone(),
+        load_peak,
+        shape: LoadShape::Factory,
+        pace: 1.0,
+    };
     Ok(SitePlan { world, window: window.unwrap_or(WINDOW), lines })
 }
 

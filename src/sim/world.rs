@@ -15,6 +15,9 @@ pub struct World {
     pub load_peak: Watts,
     /// The load over a day.
     pub shape: LoadShape,
+    /// How many times slower than life machines switch and clouds pass: 1, but where a day is made to pass in minutes, for
+    /// then what changes within seconds would change within milliseconds.
+    pub pace: f64,
 }
 
 /// How a load goes over a day.
@@ -83,13 +86,14 @@ impl World {
     /// A machine's deviation from its mean: on in some slots of time, off in others.
     fn machine(&self, nth: u64, (size, slot, duty): (f64, i64, f64), at: SiteTime, work: f64) -> f64 {
         let duty = duty * work;
+        let slot = ((slot as f64 * self.pace) as i64).max(1);
         let on = self.random(nth, at.as_second().div_euclid(slot)) < duty;
         size * (f64::from(u8::from(on)) - duty)
     }
 
     /// Smooth noise in 0..1 that changes over `seconds`.
     fn noise(&self, stream: u64, at: SiteTime, seconds: f64) -> f64 {
-        let position = at.as_millisecond() as f64 / (1000.0 * seconds);
+        let position = at.as_millisecond() as f64 / (1000.0 * seconds * self.pace);
         let (slot, part) = (position.floor(), position - position.floor());
         let (from, to) = (self.random(stream, slot as i64), self.random(stream, slot as i64 + 1));
         let ease = part * part * (3.0 - 2.0 * part);
@@ -122,7 +126,13 @@ mod tests {
     use super::*;
 
     fn world(seed: u64) -> World {
-        World { seed, time_zone: jiff::tz::TimeZone::UTC, load_peak: Watts::kw(130.0), shape: LoadShape::Factory }
+        World {
+            seed,
+            time_zone: jiff::tz::TimeZone::UTC,
+            load_peak: Watts::kw(130.0),
+            shape: LoadShape::Factory,
+            pace: 1.0,
+        }
     }
 
     fn hour(hour: f64) -> SiteTime {

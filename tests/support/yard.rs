@@ -33,7 +33,13 @@ impl Yard {
             DevicePlan::new("office", Model::VictronGx(battery)),
         ];
         let plan = SitePlan {
-            world: World { seed: 1, time_zone: jiff::tz::TimeZone::UTC, load_peak: load, shape: LoadShape::Constant },
+            world: World {
+                seed: 1,
+                time_zone: jiff::tz::TimeZone::UTC,
+                load_peak: load,
+                shape: LoadShape::Constant,
+                pace: 1.0,
+            },
             window: Duration::from_secs(900),
             lines: devices.into_iter().map(|device| (Listen::loopback(), vec![device])).collect(),
         };

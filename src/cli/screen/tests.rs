@@ -35,6 +35,7 @@ fn battery(name: &str, power: f64, soc: f64, setpoint: Option<(f64, SetpointStat
         max_charge: None,
         max_discharge: None,
         max_age: AGE,
+        soc_max_age: AGE,
         limits_max_age: AGE,
         setpoint,
     }
