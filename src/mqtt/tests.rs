@@ -108,6 +108,11 @@ fn round(live: &mut Live, snapshot: &Snapshot, serial: u64, now: Moment) -> Vec<
     std::iter::from_fn(|| live.next(snapshot, &decision(serial), now)).take(100).collect()
 }
 
+/// So many rounds that each device is looked at.
+fn rounds(live: &mut Live, snapshot: &Snapshot, serial: u64, now: Moment) -> Vec<Message> {
+    (0..5).flat_map(|_| round(live, snapshot, serial, now)).collect()
+}
+
 fn topics(messages: &[Message]) -> Vec<&str> {
     messages.iter().map(|message| &*message.topic).collect()
 }
@@ -158,13 +163,29 @@ fn only_what_changed_is_said_again_and_a_value_that_grew_stale_has_changed() {
     let mut live = live();
     let first = snapshot(at(5));
     round(&mut live, &first, 7, at(6));
-    assert_eq!(round(&mut live, &first, 7, at(7)), []);
+    assert_eq!(rounds(&mut live, &first, 7, at(7)), []);
     let mut second = snapshot(at(5));
     second.devices[1] = device("b", -600.0, at(7));
-    assert_eq!(topics(&round(&mut live, &second, 8, at(7))), ["p/decision", "p/state/b"]);
-    let late = round(&mut live, &second, 8, at(9));
+    assert_eq!(topics(&rounds(&mut live, &second, 8, at(7))), ["p/decision", "p/state/b"]);
+    let late = rounds(&mut live, &second, 8, at(9));
     assert_eq!(topics(&late), ["p/state/site", "p/state/a"]);
     assert_eq!(json(&late[1])["bad"], serde_json::json!({"battery.power": "stale"}));
+}
+
+#[test]
+fn a_lost_link_is_said_in_the_next_round() {
+    let mut live = live();
+    let mut site = snapshot(at(5));
+    round(&mut live, &site, 0, at(5));
+    for seconds in 6..12 {
+        for index in 0..2 {
+            let mut lost = DeviceState::clone(&site.devices[index]);
+            lost.link = LinkState::Down { reason: "no answer".to_owned() };
+            lost.link_since = at(seconds);
+            site.devices[index] = Arc::new(lost);
+        }
+        assert_eq!(topics(&round(&mut live, &site, 0, at(7))), ["p/state/a", "p/state/b"]);
+    }
 }
 
 #[test]
@@ -181,10 +202,10 @@ fn a_device_that_is_gone_is_taken_away() {
     round(&mut live, &snapshot(at(5)), 0, at(6));
     let mut fewer = snapshot(at(5));
     fewer.devices.remove(0);
-    let gone = round(&mut live, &fewer, 0, at(6));
+    let gone = rounds(&mut live, &fewer, 0, at(6));
     assert_eq!(topics(&gone), ["p/state/a"]);
     assert!(gone[0].payload.is_empty());
-    assert_eq!(round(&mut live, &fewer, 0, at(6)), []);
+    assert_eq!(rounds(&mut live, &fewer, 0, at(6)), []);
 }
 
 #[test]
