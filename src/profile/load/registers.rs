@@ -77,8 +77,8 @@ impl Loader<'_> {
 
     /// The keys `at`, `type` and all that says how the registers make a number.
     pub(super) fn registers(&self, section: &Section<'_>, unit: f64, writes: bool) -> Option<Vec<Register>> {
-        let names = Type::NAMES;
-        let kind = section.word("type", &names);
+        section.knows(&["scale", "offset", "flip", "abs", "bits", "none"]);
+        let kind = section.word("type", &Type::NAMES);
         let default = match kind {
             Some(Type::Bool) if writes || matches!(self.table, Table::Holding | Table::Input) => Table::Coil,
             _ if writes && self.table == Table::Input => Table::Holding,
@@ -222,6 +222,7 @@ impl Loader<'_> {
 
     /// `model` and `point` with what the profile adds; one or three points.
     pub(super) fn models(&self, section: &Section<'_>, unit: f64) -> Option<Vec<ModelPoint>> {
+        section.knows(&["item", "scale", "offset", "flip", "abs", "bits"]);
         let model = self.model_ref(section, "model");
         let node = section.get("point");
         let names: Vec<(&str, Place)> = match node {
