@@ -10,7 +10,7 @@ fn of(kind: Type, words: WordOrder) -> Encoding {
 fn values_that_other_projects_tests_state_decode_the_same() {
     let big = |kind, words: &[u16]| Encoding::plain(kind).number(words, 0);
     let little = |kind, words: &[u16]| of(kind, WordOrder::Little).number(words, 0);
-    // OpenEMS, the Janitza UMG96RME's ImplTest: 0x461C 0x4000 is 10000.0.
+    // OpenEMS, MeterJanitzaUmg96rmeImplTest: 0x461C 0x4000 is 10000.0.
     assert_eq!(big(Type::F32, &[0x461C, 0x4000]), Some(10_000.0));
     // evcc, util/modbus/register_test.go: 0x12345678 as int32s lies as 56 78 12 34.
     assert_eq!(little(Type::I32, &[0x5678, 0x1234]), Some(f64::from(0x1234_5678)));

@@ -28,14 +28,13 @@ fn storage_is_charged_held_and_discharged_by_124() {
     assert_eq!(sunspec.bounds("battery"), Ok((-10_240.0, 10_240.0)));
     let revert = (STORAGE + 15, raw(90));
     let charge = sunspec.set("battery", -3072.0).unwrap();
-    // 10 W steps toward 0: -3070 W of 10240 W is -29.98 %.
-    let expected = vec![(STORAGE + 17, raw(1)), (STORAGE + 12, raw(-2998)), revert.clone(), (STORAGE + 5, raw(2))];
+    let expected = vec![(STORAGE + 17, raw(1)), (STORAGE + 12, raw(-3000)), revert.clone(), (STORAGE + 5, raw(2))];
     assert_eq!(writes(&charge), expected, "the revert timer goes before the last step");
     assert!(charge.iter().all(|step| step.function == WriteFunction::SingleRegister));
     assert_eq!(charge.iter().map(|step| step.verify).collect::<Vec<_>>(), [false, false, false, true]);
 
-    let discharge = writes(&sunspec.set("battery", 2050.0).unwrap());
-    assert_eq!(discharge, [(STORAGE + 13, raw(-2002)), revert.clone(), (STORAGE + 5, raw(1))]);
+    let discharge = writes(&sunspec.set("battery", 2048.0).unwrap());
+    assert_eq!(discharge, [(STORAGE + 13, raw(-2000)), revert.clone(), (STORAGE + 5, raw(1))]);
     let hold = writes(&sunspec.set("battery", 0.0).unwrap());
     assert_eq!(hold, [(STORAGE + 12, raw(0)), revert, (STORAGE + 5, raw(2))]);
 }
@@ -193,6 +192,7 @@ fn steps_masks_blocks_and_heartbeats_are_carried_along() {
 kind = "power-limit"
 max = 70000
 min_on = 500
+step = 100
 class = "ram"
 heartbeat = { at = 99, type = "u16", value = 0x55AA, every = "5s" }
 set = [
@@ -204,7 +204,7 @@ release = [{ at = 5, type = "u16", value = 0 }]
 "#;
     let device =
         instance(&(text("", "g = { every = \"1s\" }", "power = { at = 0, type = \"u16\", unit = \"W\" }") + control));
-    let steps = device.set("load", 600.0).unwrap();
+    let steps = device.set("load", 650.0).unwrap();
     assert_eq!((steps[0].function, steps[0].wait.as_millis()), (WriteFunction::Registers, 300));
     assert_eq!(steps[1].mask, Some(1));
     assert_eq!((steps[2].span, steps[2].words.clone()), (Span::holding(7, 3), vec![2, 0xFFFF, 0xFDA8]));
