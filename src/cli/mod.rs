@@ -5,6 +5,7 @@
 
 mod check;
 mod demo;
+mod profiles;
 mod read;
 mod run;
 mod screen;
@@ -45,6 +46,8 @@ enum Command {
     Run(run::RunArgs),
     /// Serve a simulated building as Modbus servers
     Simulate(simulate::SimulateArgs),
+    /// List the device profiles, or show one
+    Profiles(profiles::ProfilesArgs),
     /// Say whether a config is valid, and what it means
     Check(check::CheckArgs),
     /// Show how the running daemon stands, on one screen
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Profiles(args) => profiles::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Read(args) => read::run(&args),

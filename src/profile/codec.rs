@@ -282,7 +282,7 @@ fn integer(kind: Type, scaled: f64) -> Option<u64> {
     let (least, most) = kind.limits()?;
     let rounded = scaled.round();
     // Beyond 2^53 a float cannot be compared with u64::MAX exactly; no setpoint is that large.
-    if !(rounded.abs() <= 9_007_199_254_740_992.0) {
+    if rounded.is_nan() || rounded.abs() > 9_007_199_254_740_992.0 {
         return None;
     }
     let number = rounded as i128;

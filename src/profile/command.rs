@@ -146,11 +146,7 @@ impl Instance {
     fn exponent(&self, scale: Option<usize>) -> Result<i16, Refusal> {
         let Some(index) = scale else { return Ok(0) };
         let value = self.memory.get(index).and_then(super::plausible::Memory::last);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "read from an i16; the codec checks its range"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "read from an i16; the codec checks its range")]
         let exponent = value.and_then(|value| super::codec::exponent((value as i16).cast_unsigned()));
         exponent.ok_or_else(|| {
             let name = self.profile.definition.values.get(index).map_or("a scale", |value| &*value.name);

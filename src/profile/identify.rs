@@ -1,7 +1,7 @@
 //! Finding out what the device is: identity checks, the SunSpec walk, and the scale registers that writes need.
 
 use super::bind::Bound;
-use super::define::{Check, Test, When};
+use super::define::{Check, Source, Test, ValueDef, When};
 use super::sunspec::Walk;
 use super::{Instance, Span};
 
@@ -119,14 +119,12 @@ impl Instance {
         }
     }
 
-    /// Points that the profile counts on must be there.
+    /// Points that the profile counts on must be there; computed ones follow what they are computed from.
     fn lacks_nothing(&self) -> Result<(), String> {
         let definition = &self.profile.definition;
-        let missing = definition
-            .values
-            .iter()
-            .zip(&self.binding.values)
-            .find(|(value, bound)| value.public && !value.optional && matches!(bound, Bound::Absent));
+        let counted_on = |value: &ValueDef| value.public && !value.optional && !matches!(value.source, Source::Is(_));
+        let mut all = definition.values.iter().zip(&self.binding.values);
+        let missing = all.find(|(value, bound)| counted_on(value) && matches!(bound, Bound::Absent));
         match missing {
             Some((value, _)) => Err(format!("has no register for {}", value.name)),
             None => Ok(()),

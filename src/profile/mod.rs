@@ -8,6 +8,7 @@ mod codec;
 mod command;
 mod decode;
 mod define;
+mod describe;
 mod expr;
 mod identify;
 mod image;
@@ -19,6 +20,7 @@ mod names;
 mod plausible;
 mod sunspec;
 
+pub use describe::PointLine;
 pub use image::{Image, Span};
 pub use instance::{Captured, Instance, Overrides, Refusal, Step, WriteFunction};
 pub use load::parse;

@@ -114,6 +114,7 @@ impl Parser<'_, '_> {
             if chain > DEEPEST {
                 return Err(self.fault("too many terms"));
             }
+            self.space();
             let from = self.at;
             let right = self.level(level + 1)?;
             if op == Binary::Divide && right == Expr::Number(0.0) {

@@ -192,9 +192,13 @@ impl Loader<'_> {
                     continue;
                 };
                 self.target(&inside).map(|target| {
+                    let name = match &target {
+                        Target::Register(register) => format!("register {}", register.start),
+                        Target::Model(point) => format!("{} of model {}", point.point, point.model),
+                    };
                     let source = source_of(target);
                     let when = When::Group(self.slowest_group());
-                    let index = self.hide(inside.what.clone(), when, source, &inside.place);
+                    let index = self.hide(name, when, source, &inside.place);
                     Expr::Binary(op, Box::new((Expr::Value(index), Expr::Number(number))))
                 })
             };

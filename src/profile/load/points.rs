@@ -82,6 +82,12 @@ impl<'a> Loader<'a> {
             wrap: section.number("wrap").map(|(wrap, _)| wrap * factor),
         };
         section.done();
+        // A source with faults stands for its point, so that nobody misses the point as well.
+        let faulty = sources.is_empty();
+        let sources = match (faulty, name.ends_with("_l")) {
+            (false, _) => sources,
+            (true, phases) => vec![Source::Is(Expr::Number(0.0)); if phases { 3 } else { 1 }],
+        };
         let several = sources.len() == 3;
         if several && !name.ends_with("_l") {
             let help = format!("write `{name}_l`, which makes {name}_l1, _l2 and _l3");
@@ -191,7 +197,7 @@ impl<'a> Loader<'a> {
             }
             Some(_) => {
                 // The first that has a value: or(a, or(b, c)).
-                let names = section.texts("any").map(|(names, place)| (names, place));
+                let names = section.texts("any");
                 let text = names.and_then(|(names, place)| {
                     let mut names = names.into_iter().rev().map(|(name, _)| name.to_owned());
                     let last = names.next()?;

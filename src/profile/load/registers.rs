@@ -77,8 +77,8 @@ impl Loader<'_> {
 
     /// The keys `at`, `type` and all that says how the registers make a number.
     pub(super) fn registers(&self, section: &Section<'_>, unit: f64, writes: bool) -> Option<Vec<Register>> {
-        let names = Type::NAMES;
-        let kind = section.word("type", &names);
+        section.knows(&["scale", "offset", "flip", "abs", "bits", "none"]);
+        let kind = section.word("type", &Type::NAMES);
         let default = match kind {
             Some(Type::Bool) if writes || matches!(self.table, Table::Holding | Table::Input) => Table::Coil,
             _ if writes && self.table == Table::Input => Table::Holding,
@@ -88,8 +88,8 @@ impl Loader<'_> {
         let found = self.addresses(section, stated.unwrap_or(default));
         let words = section.word("words", &ORDERS);
         let len = section.whole::<u16>("len", (1, i128::from(LONGEST_TEXT)));
-        let high = section.whole::<u16>("high", (0, 0xFFFF));
-        let scale_at = section.whole::<u16>("sf", (0, 0xFFFF));
+        let high = section.whole::<u32>("high", (0, i128::from(u32::MAX)));
+        let scale_at = section.whole::<u32>("sf", (0, i128::from(u32::MAX)));
         let encoding = kind.and_then(|kind| self.encoding(section, kind, len, words.unwrap_or(self.little), unit));
         if section.get("type").is_none() {
             section.missing("type", "\"u16\"");
@@ -102,14 +102,17 @@ impl Loader<'_> {
         } else if let Some((_, place)) = &high {
             section.error(place, "`high` is for u32 and i32", "the type has no high word", "");
         }
-        let shift = |address: u16| address.checked_sub(if let Base::From(base) = self.base { base } else { 0 });
+        let wire = |found: &Option<(u32, Place)>, table| {
+            let (written, place) = found.as_ref()?;
+            self.address(i128::from(*written), table, section, place).map(|(_, address)| address)
+        };
         let registers = addresses.into_iter().map(|(table, start)| Register {
             table,
             start,
             encoding: encoding.clone(),
             words_stated: words.is_some() || high.is_some(),
-            high: high.as_ref().and_then(|(address, _)| shift(*address)),
-            scale: scale_at.as_ref().and_then(|(address, _)| shift(*address)),
+            high: wire(&high, table),
+            scale: wire(&scale_at, table),
         });
         let registers: Vec<Register> = registers.collect();
         for register in &registers {
@@ -222,6 +225,7 @@ impl Loader<'_> {
 
     /// `model` and `point` with what the profile adds; one or three points.
     pub(super) fn models(&self, section: &Section<'_>, unit: f64) -> Option<Vec<ModelPoint>> {
+        section.knows(&["item", "scale", "offset", "flip", "abs", "bits"]);
         let model = self.model_ref(section, "model");
         let node = section.get("point");
         let names: Vec<(&str, Place)> = match node {

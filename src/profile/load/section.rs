@@ -58,8 +58,18 @@ impl<'a> Section<'a> {
 
     /// The value of a key.
     pub(super) fn get(&self, key: &'static str) -> Option<Node<'a>> {
-        self.asked.borrow_mut().push(key);
+        self.knows(&[key]);
         self.entries.get(key)
+    }
+
+    /// These keys belong here, whether or not anybody gets to ask for them.
+    pub(super) fn knows(&self, keys: &[&'static str]) {
+        let mut asked = self.asked.borrow_mut();
+        for key in keys {
+            if !asked.contains(key) {
+                asked.push(key);
+            }
+        }
     }
 
     /// All keys and values in the order of the file, for tables whose keys are names.

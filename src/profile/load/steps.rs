@@ -217,13 +217,12 @@ pub(super) fn check_control(section: &Section<'_>, control: &Control, def: &Cont
     let nothing = |_: usize| None;
     let (low, high) = (def.min.eval(None, &nothing).unwrap_or(-1000.0), def.max.eval(None, &nothing).unwrap_or(1000.0));
     let step = if def.step > 0.0 { def.step } else { 1.0 };
-    for p in [low, -step, 0.0, step, high].into_iter().filter(|p| (low..=high).contains(p)) {
-        // A condition over points that are not known here may hold.
-        let may = |step: &StepDef| step.when.as_ref().is_none_or(|when| when.eval(Some(p), &nothing) != Some(0.0));
-        if !def.set.is_empty() && !def.set.iter().any(may) {
-            let help = "every p from `min` to `max` needs a step";
-            section.error(&section.place, format!("at p = {p} no step of `set` is written"), "in `set`", help);
-        }
+    // A condition over points that are not known here may hold.
+    let may = |step: &StepDef, p| step.when.as_ref().is_none_or(|when| when.eval(Some(p), &nothing) != Some(0.0));
+    let idle = |p: &f64| (low..=high).contains(p) && !def.set.iter().any(|step| may(step, *p));
+    if let Some(p) = [low, -step, 0.0, step, high].into_iter().find(idle).filter(|_| !def.set.is_empty()) {
+        let help = "every p from `min` to `max` needs a step";
+        section.error(&section.place, format!("at p = {p} no step of `set` is written"), "in `set`", help);
     }
 }
 
