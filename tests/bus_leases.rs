@@ -359,3 +359,43 @@ async fn nothing_is_ever_written_to_unit_0_nor_by_a_stopped_bus() {
     while site.bus.events.recv().await.is_some() {}
     assert!(site.server.writes().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_a_shared_register_only_our_bits_are_written_and_compared() {
+    let mut site = site(Frames::Tcp, |fake| fake.mask = Some(1));
+    site.server.put(1, MODE, 0xFF00);
+    let serial = site.bus.lease(Some(5000.0), secs(60), SafeState::Release);
+    site.bus.during(secs(1)).await;
+    assert_eq!(site.server.get(1, MODE), 0xFF01);
+    site.server.put(1, MODE, 0x0F01);
+    let events = site.bus.during(secs(3)).await;
+    assert_eq!(setpoints(&events), [(serial, Some(5000.0), SetpointState::Confirmed)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_busy_is_told_again_and_polled_meanwhile() {
+    let mut site = site(Frames::Tcp, |_| {});
+    let busy = std::sync::atomic::AtomicUsize::new(3);
+    site.server.become_one_that(move |server, asked| {
+        let refused = asked.function == 6 && busy.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+        if refused { exception(asked, 6) } else { vec![Act::Send(server.answer(asked))] }
+    });
+    let serial = site.bus.lease(Some(5000.0), secs(60), SafeState::Release);
+    let events = site.bus.during(secs(8)).await;
+    assert_eq!(setpoints(&events), [(serial, Some(5000.0), SetpointState::Written)]);
+    assert!(events.iter().filter(|event| polled(event, 1).is_some()).count() >= 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_are_not_kept_where_the_first_write_was_refused() {
+    let mut site = site(Frames::Tcp, |_| {});
+    site.server.become_one_that(|server, asked| match asked.function {
+        6 => exception(asked, 1),
+        _ => vec![Act::Send(server.answer(asked))],
+    });
+    site.bus.lease(Some(5000.0), secs(60), SafeState::Release);
+    let events = site.bus.during(ms(1500)).await;
+    assert!(matches!(&setpoints(&events)[..], [(_, None, SetpointState::Failed(_))]), "{events:?}");
+    assert!(site.notebook.captured(&name(1), "battery").is_none());
+    assert_eq!(site.server.writes().len(), 1, "a refusal at the first step needs no release");
+}

@@ -5,7 +5,8 @@
 //!   lost the connection: it is taken out before the call and put back only after a sound one.
 //! - RTU: a line has no transaction numbers. After a failure it is silent for the longest response time and drained; then
 //!   the same read is repeated before any other read of that unit, for a late answer to it is still an answer to it. A
-//!   write needs no repetition: its echo names it.
+//!   write needs no repetition: its echo names it. (No rule helps against answers that are later than twice the time-out
+//!   again and again: the profile's time-out must be longer than the device ever takes.)
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -213,7 +214,9 @@ impl Link {
         character: Duration,
     ) -> Result<Vec<u16>, ErrorKind> {
         let from = self.silent_until.max(self.ended + gap);
-        turning(&self.clock, &self.pulse, None, self.clock.sleep_until(from)).await;
+        if self.clock.io() < from {
+            turning(&self.clock, &self.pulse, None, self.clock.sleep_until(from)).await;
+        }
         // Taken out for the time of the exchange: should this future be dropped, the port is closed.
         let Wire::Line(mut line) = std::mem::take(&mut self.wire) else { return Err(ErrorKind::Transport) };
         let deadline = self.clock.io() + timeout + character * airtime(request);

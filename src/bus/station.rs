@@ -110,7 +110,7 @@ impl<U: BusUnit> Station<U> {
 
     /// Poll intervals of its groups.
     pub fn intervals(&self) -> Vec<Duration> {
-        (0..self.unit.groups()).map(|group| self.unit.every(group).unwrap_or(REFUSAL_LASTS)).collect()
+        (0..self.unit.groups()).map(|group| self.unit.every(group).unwrap_or(Duration::from_secs(3600))).collect()
     }
 
     /// A receiver to wait on.

@@ -455,7 +455,10 @@ impl<U: BusUnit> Bus<U> {
         if std::mem::discriminant(&station.link) == std::mem::discriminant(&state) {
             return Ok(());
         }
-        tracing::warn!(device = %station.name, ?state, "does not answer");
+        match &state {
+            LinkState::Asleep => tracing::info!(device = %station.name, "asleep"),
+            state => tracing::warn!(device = %station.name, ?state, "does not answer"),
+        }
         // Another device, or another firmware, may come back.
         station.unit.forget();
         station.replan();

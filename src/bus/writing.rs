@@ -102,6 +102,10 @@ impl<U: BusUnit> Talk<'_, U> {
                 return Outcome::Spent;
             }
         }
+        if let Err(error) = self.count(writer, registers, notebook) {
+            let reason = format!("flash writes cannot be counted ({error}); nothing is written to it");
+            return Outcome::Failed { reason, wrote: false };
+        }
         if kept.is_none() {
             let mut settings = Captured::new();
             for span in captures {
@@ -115,17 +119,22 @@ impl<U: BusUnit> Talk<'_, U> {
                 return Outcome::Failed { reason, wrote: false };
             }
         }
-        if let Err(error) = self.count(writer, registers, notebook) {
-            let reason = format!("flash writes cannot be counted ({error}); nothing is written to it");
-            return Outcome::Failed { reason, wrote: false };
-        }
         match self.steps(&steps, false).await {
             Ok(checks) => {
                 let beat = self.unit.heartbeat(&control).map(|(every, _)| every);
                 writer.heartbeat(beat, self.clock.io());
                 Outcome::Written(checks)
             }
-            Err(broken) => broken.into(),
+            Err(broken) => {
+                // Nothing was changed: what was kept would be out of date one day.
+                if kept.is_none()
+                    && !broken.wrote
+                    && let Err(error) = notebook.put_back(self.name, &control)
+                {
+                    tracing::warn!(device = %self.name, %control, %error, "settings are kept that nothing has changed");
+                }
+                broken.into()
+            }
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Fake {
     pub groups: Vec<(Duration, Vec<Span>)>,
     pub control: Control,
     pub beat: Option<Duration>,
+    /// Bits of MODE that are written.
+    pub mask: Option<u16>,
     /// Must be read and hold its own number before the unit is known.
     pub identity: Option<u16>,
     pub identified: bool,
@@ -73,6 +75,7 @@ impl Fake {
                 effect: None,
             },
             beat: None,
+            mask: None,
             identity: None,
             identified: false,
         }
@@ -132,7 +135,8 @@ impl BusUnit for Fake {
         if p.abs() > 30_000.0 {
             return Err(Refusal::Range { value: p, address: POWER });
         }
-        Ok(vec![Self::write(MODE, 1, true), Self::write(POWER, p as i16 as u16, true)])
+        let mode = Step { mask: self.mask, ..Self::write(MODE, 1, true) };
+        Ok(vec![mode, Self::write(POWER, p as i16 as u16, true)])
     }
     fn release(&self, _control: &str, captured: &Captured) -> Vec<Step> {
         let own = captured.get(&Span::holding(OWN, 1)).map(|words| Self::write(OWN, words[0], false));
