@@ -269,7 +269,7 @@ impl<U: BusUnit> Bus<U> {
 
     /// One exchange with a unit.
     async fn ask(&mut self, i: usize, span: crate::profile::Span) -> Result<Vec<u16>, ErrorKind> {
-        let Some(station) = self.stations.get(i) else { return Err(ErrorKind::Protocol) };
+        let Some(station) = self.stations.get_mut(i) else { return Err(ErrorKind::Protocol) };
         let Some(request) = Request::read(span) else { return Err(ErrorKind::Protocol) };
         talk(&mut self.link, &self.clock, station).ask(request).await
     }
@@ -475,7 +475,7 @@ const fn silence(kind: ErrorKind) -> bool {
     !matches!(kind, ErrorKind::Exception(code) if code != 0x0A && code != 0x0B)
 }
 
-fn talk<'a, U: BusUnit>(link: &'a mut Link, clock: &'a Clock, station: &'a Station<U>) -> Talk<'a, U> {
+fn talk<'a, U: BusUnit>(link: &'a mut Link, clock: &'a Clock, station: &'a mut Station<U>) -> Talk<'a, U> {
     let Station { name, id, unit, stats, .. } = station;
     Talk { link, clock, name, id: *id, unit, stats, last: None }
 }

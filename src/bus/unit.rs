@@ -33,6 +33,10 @@ pub trait BusUnit: Send + Sync + 'static {
     fn decode(&mut self, group: usize, image: &Image, now: Moment) -> Vec<(usize, Value)>;
     /// See [`Instance::captures`].
     fn captures(&self, control: &str) -> Vec<Span>;
+    /// See [`Instance::captured`].
+    fn captured(&mut self, control: &str, settings: &Captured);
+    /// See [`Instance::tick`].
+    fn tick(&mut self, now: Moment);
     /// See [`Instance::set`].
     ///
     /// # Errors
@@ -77,6 +81,12 @@ impl BusUnit for Instance {
     }
     fn captures(&self, control: &str) -> Vec<Span> {
         self.captures(control)
+    }
+    fn captured(&mut self, control: &str, settings: &Captured) {
+        self.captured(control, settings);
+    }
+    fn tick(&mut self, now: Moment) {
+        self.tick(now);
     }
     fn set(&self, control: &str, p: f64) -> Result<Vec<Step>, Refusal> {
         self.set(control, p)

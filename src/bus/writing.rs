@@ -16,7 +16,7 @@ pub(super) struct Talk<'a, U> {
     pub clock: &'a Clock,
     pub name: &'a DeviceName,
     pub id: u8,
-    pub unit: &'a U,
+    pub unit: &'a mut U,
     pub stats: &'a DeviceStats,
     /// How the last exchange ended.
     pub last: Option<Result<(), ErrorKind>>,
@@ -85,18 +85,25 @@ impl<U: BusUnit> Talk<'_, U> {
             return Outcome::Refused("unit 0 speaks to all devices at once; nothing is ever written to it".to_owned());
         }
         let control = writer.control.name.clone();
+        let kept = notebook.captured(self.name, &control);
+        let settings = match &kept {
+            Some(kept) => kept.clone(),
+            None => match self.settings(&control).await {
+                Ok(settings) => settings,
+                Err(broken) => return broken.into(),
+            },
+        };
+        self.unit.captured(&control, &settings);
+        self.unit.tick(self.clock.now());
         let steps = match self.unit.set(&control, value) {
             Ok(steps) => steps,
             Err(refusal) => return Outcome::Refused(refusal.to_string()),
         };
-        let kept = notebook.captured(self.name, &control);
-        let captures = if kept.is_none() { self.unit.captures(&control) } else { Vec::new() };
         let registers = registers(&steps);
         let today = day(self.clock.now());
         if writer.control.class == Class::Flash {
             // Set aside: what the release will write, the device's own settings included.
-            let release = self.unit.release(&control, kept.as_ref().unwrap_or(&Captured::new()));
-            let aside = self::registers(&release) + captures.iter().map(|span| u32::from(span.len)).sum::<u32>();
+            let aside = self::registers(&self.unit.release(&control, &settings));
             let spent = notebook.writes(self.name, &control, today).saturating_add(registers).saturating_add(aside);
             if spent > writer.control.budget.unwrap_or(0) {
                 return Outcome::Spent;
@@ -106,18 +113,11 @@ impl<U: BusUnit> Talk<'_, U> {
             let reason = format!("flash writes cannot be counted ({error}); nothing is written to it");
             return Outcome::Failed { reason, wrote: false };
         }
-        if kept.is_none() {
-            let mut settings = Captured::new();
-            for span in captures {
-                match self.read(span).await {
-                    Ok(words) => _ = settings.insert(span, words),
-                    Err(broken) => return broken.into(),
-                }
-            }
-            if let Err(error) = notebook.keep(self.name, &control, &settings) {
-                let reason = format!("the device's own settings cannot be kept ({error}); nothing is written to it");
-                return Outcome::Failed { reason, wrote: false };
-            }
+        if kept.is_none()
+            && let Err(error) = notebook.keep(self.name, &control, &settings)
+        {
+            let reason = format!("the device's own settings cannot be kept ({error}); nothing is written to it");
+            return Outcome::Failed { reason, wrote: false };
         }
         match self.steps(&steps, false).await {
             Ok(checks) => {
@@ -136,6 +136,15 @@ impl<U: BusUnit> Talk<'_, U> {
                 broken.into()
             }
         }
+    }
+
+    /// The device's own settings, as they are before our first write.
+    async fn settings(&mut self, control: &str) -> Result<Captured, Broken> {
+        let mut settings = Captured::new();
+        for span in self.unit.captures(control) {
+            settings.insert(span, self.read(span).await?);
+        }
+        Ok(settings)
     }
 
     async fn release(&mut self, writer: &mut Writer, notebook: &dyn Notebook) -> Outcome {

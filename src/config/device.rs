@@ -68,6 +68,7 @@ pub(super) fn read<'a>(section: Section<'a>, profiles: &Profiles) -> Found<'a> {
             gap: section.get("gap"),
             timeout: section.get("timeout"),
             interval: section.get("interval"),
+            settle: section.get("settle"),
         },
         capacity: section.get("capacity"),
         charge_max: section.get("charge_max"),

@@ -216,6 +216,8 @@ pub(super) const DEVICE: Shape = Shape {
         .within("100 ms", "10 min"),
         key("interval", Time, Optional, "Poll interval of the profile's fastest group. Default: the profile's.")
             .within("50 ms", "1 h"),
+        key("settle", Time, Optional, "How long until a setpoint shows in the device's power. Default: the profile's.")
+            .within("10 ms", "5 min"),
         key("words", Choice(&["big", "little"]), Optional, "Word order of long values, where it is a setting."),
         key("gap", Time, Optional, "Least silence between two requests.").within("0 ms", "10 s"),
         key("timeout", Time, Optional, "Longest wait for an answer.").within("10 ms", "60 s"),

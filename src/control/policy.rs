@@ -108,7 +108,7 @@ impl BatteryPolicy {
             soc_min: device.soc_min,
             soc_max: device.soc_max,
             ramp: device.ramp,
-            settle,
+            settle: device.overrides.settle.unwrap_or(settle),
             deadband: Watts::new(deadband),
         })
     }

@@ -27,6 +27,8 @@ pub struct Overrides {
     pub timeout: Option<Duration>,
     /// Interval of the profile's fastest group.
     pub interval: Option<Duration>,
+    /// How long until a setpoint shows its effect.
+    pub settle: Option<Duration>,
 }
 
 /// How a register is written.
@@ -228,6 +230,9 @@ fn overridden(profile: &Profile, overrides: &Overrides) -> Profile {
     manners.max_read = overrides.max_read.unwrap_or(manners.max_read).clamp(1, 125);
     manners.gap = overrides.gap.unwrap_or(manners.gap);
     manners.timeout = overrides.timeout.unwrap_or(manners.timeout);
+    if let Some(settle) = overrides.settle {
+        profile.controls.iter_mut().for_each(|control| control.settle = settle);
+    }
     if let (Some(interval), Some(fastest)) = (overrides.interval, profile.groups.iter().map(|group| group.every).min())
     {
         profile.groups.iter_mut().filter(|group| group.every == fastest).for_each(|group| group.every = interval);

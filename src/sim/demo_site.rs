@@ -87,7 +87,7 @@ impl DemoConfig<'_> {
             (address("grid"), address("roof"), address("battery-hall"), address("battery-office"));
         format!(
             r#"# The demo's site. A day passes in three minutes here, so devices are asked every 50 ms and a setpoint
-# holds for 3 s; at a real site leave out `interval`, `max_age`, `gap` and [control]'s times.
+# holds for 3 s; at a real site leave out `interval`, `max_age`, `gap`, `settle` and [control]'s times.
 
 state_dir = {state_dir}
 
@@ -119,6 +119,7 @@ profile = "sunspec"
 address = "{hall}"
 interval = "50 ms"
 max_age = "1 s"
+settle = "250 ms"
 capacity = "90 kWh"
 charge_max = "40 kW"
 discharge_max = "40 kW"
@@ -133,6 +134,7 @@ address = "{office}"
 unit_id = 100
 interval = "50 ms"
 max_age = "1 s"
+settle = "250 ms"
 capacity = "60 kWh"
 charge_max = "25 kW"
 discharge_max = "25 kW"

@@ -138,6 +138,7 @@ impl Scene {
             max_charge: None,
             max_discharge: None,
             max_age: AGE,
+            soc_max_age: AGE,
             limits_max_age: AGE,
             setpoint: None,
         });
