@@ -399,3 +399,70 @@ async fn settings_are_not_kept_where_the_first_write_was_refused() {
     assert!(site.notebook.captured(&name(1), "battery").is_none());
     assert_eq!(site.server.writes().len(), 1, "a refusal at the first step needs no release");
 }
+
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Lease(i16, u64),
+    Nobody,
+    Silent,
+    Late,
+    Refusing(u8),
+    Away,
+    Well,
+}
+
+fn any_turn() -> impl proptest::strategy::Strategy<Value = (Turn, u64)> {
+    use proptest::prelude::*;
+    let turn = prop_oneof![
+        3 => (-9000_i16..9000, 1_u64..20).prop_map(|(value, holds)| Turn::Lease(value, holds)),
+        1 => Just(Turn::Nobody),
+        1 => Just(Turn::Silent),
+        1 => Just(Turn::Late),
+        1 => (1_u8..12).prop_map(Turn::Refusing),
+        1 => Just(Turn::Away),
+        2 => Just(Turn::Well),
+    ];
+    (turn, 100_u64..15_000)
+}
+
+/// Plays turns of fortune; then everything is well again and nobody renews a lease.
+async fn play(frames: Frames, turns: &[(Turn, u64)]) {
+    let mut site = site(frames, |fake| fake.manners.timeout = ms(300));
+    for (turn, lasts) in turns {
+        let driven = |server: &Server| server.get(1, MODE) == 1;
+        match *turn {
+            Turn::Lease(value, holds) => _ = site.bus.lease(Some(value.into()), secs(holds), SafeState::Release),
+            Turn::Nobody => _ = site.bus.leases[0].as_ref().unwrap().send_replace(Leases::new()),
+            Turn::Silent => site.server.become_one_that(|_, _| Vec::new()),
+            Turn::Late => {
+                site.server.become_one_that(|server, asked| vec![Act::Wait(ms(450)), Act::Send(server.answer(asked))])
+            }
+            Turn::Refusing(code) => site.server.become_one_that(move |_, asked| exception(asked, code)),
+            Turn::Away => site.away.store(true, SeqCst),
+            Turn::Well => {
+                site.away.store(false, SeqCst);
+                site.server.recover();
+            }
+        }
+        site.bus.during(ms(*lasts)).await;
+        let kept = site.notebook.captured(&name(1), "battery").is_some();
+        assert!(kept || !driven(&site.server), "driven without its own settings kept");
+    }
+    site.away.store(false, SeqCst);
+    site.server.recover();
+    site.bus.during(secs(200)).await;
+    assert_eq!((site.server.get(1, MODE) == 1, site.server.get(1, OWN)), (false, 77));
+    assert!(site.notebook.captured(&name(1), "battery").is_none());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+    #[test]
+    fn whatever_happens_a_driven_device_ends_in_its_own_settings(
+        turns in proptest::collection::vec(any_turn(), 1..14),
+        line in proptest::bool::ANY,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(play(if line { Frames::Rtu } else { Frames::Tcp }, &turns));
+    }
+}
