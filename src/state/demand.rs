@@ -103,12 +103,9 @@ impl Running {
     fn advance(&mut self, to: SiteTime, last: Option<(SiteTime, Watts)>, max_gap: Duration, zone: &jiff::tz::TimeZone) {
         let power = last.and_then(|(at, power)| (between(at, to) <= max_gap && at <= to).then_some(power));
         let Some(mut start) = self.start else { return self.join(to, zone) };
-        if to < start || between(start, to) >= self.length * 2 {
-            // The clock stepped back, or a whole window passed unseen.
-            return self.join(to, zone);
-        }
         let mut from = start + self.elapsed;
-        if from + self.length < to && power.is_none() {
+        // The clock stepped back, or a whole window passed unseen.
+        if to < start || (power.is_none() && between(from, to) > self.length) {
             return self.join(to, zone);
         }
         while to >= start + self.length {
