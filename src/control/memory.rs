@@ -43,7 +43,7 @@ pub struct PeakMemory {
 pub struct Means {
     /// Moment of the last reading in them.
     pub at: SiteTime,
-    /// Over about a fifteenth of the window.
+    /// Over a thirtieth of the window, at most a minute.
     pub calm: Watts,
     /// Over a twelfth of that, for the window's end.
     pub quick: Watts,

@@ -84,7 +84,7 @@ struct Budget {
 
 impl Budget {
     fn of(length: Duration, limit: Watts, site: &Site<'_>, memory: &mut PeakMemory) -> Self {
-        let calm = length.div_f64(15.0).clamp(Duration::from_secs(1), Duration::from_secs(60));
+        let calm = length.div_f64(30.0).clamp(Duration::from_secs(1), Duration::from_secs(60));
         let means = mean(memory, site, calm);
         let known = site.snapshot.windows.iter().find(|window| window.length == length).copied();
         let Some(window) = known.filter(|_| site.snapshot.clock_trusted) else {
@@ -104,7 +104,7 @@ impl Budget {
         let age = site_age(site);
         let floor = (age * 2).clamp(length.div_f64(90.0), length.div_f64(15.0));
         let allowed = (limit.over(length) - imported).per(window.left().max(floor));
-        let mean = if window.left() <= calm { means.quick } else { means.calm };
+        let mean = if window.left() <= calm * 2 { means.quick } else { means.calm };
         Self { window, imported, allowed, most: allowed + site.net - mean }
     }
 
