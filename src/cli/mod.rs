@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod profiles;
 mod read;
+mod replay;
 mod run;
 mod screen;
 mod simulate;
@@ -48,6 +49,8 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// List the device profiles, or show one
     Profiles(profiles::ProfilesArgs),
+    /// Run the control core on recorded data
+    Replay(replay::ReplayArgs),
     /// Say whether a config is valid, and what it means
     Check(check::CheckArgs),
     /// Show how the running daemon stands, on one screen
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Profiles(args) => profiles::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Read(args) => read::run(&args),

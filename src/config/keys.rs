@@ -376,7 +376,7 @@ pub(super) const SELF_CONSUMPTION: Shape = Shape {
         key(
             "target",
             Power,
-            Default("50 W"),
+            Default("10 W"),
             "Grid power aimed at; a little import, so that nothing is exported by noise.",
         )
         .within("-1000 MW", "1000 MW"),

@@ -31,11 +31,24 @@ pub struct Memory {
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct PeakMemory {
-    /// The batteries are on their way back to the SoC that is held for peaks.
-    pub recharging: bool,
+    /// What the SoC that is kept for peaks means at present.
+    pub hold: Hold,
     /// Running means of consumption minus PV.
     #[serde(skip)]
     pub mean: Option<Means>,
+}
+
+/// How the batteries stand to the SoC that is kept for peaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hold {
+    /// Above it: free.
+    #[default]
+    Free,
+    /// At it: only a peak may discharge.
+    Held,
+    /// Below it: on the way back.
+    Recharging,
 }
 
 /// Exponential means of a power: one calm, one quick.
@@ -43,7 +56,7 @@ pub struct PeakMemory {
 pub struct Means {
     /// Moment of the last reading in them.
     pub at: SiteTime,
-    /// Over about a fifteenth of the window.
+    /// Over a thirtieth of the window, at most a minute.
     pub calm: Watts,
     /// Over a twelfth of that, for the window's end.
     pub quick: Watts,

@@ -129,11 +129,11 @@ impl<'a> Unit<'a> {
     ) -> Result<Self, String> {
         let name = &state.name;
         record(inputs, format!("{name}.power"), state.power.as_ref(), now, state.max_age, Watts::watts);
-        record(inputs, format!("{name}.soc"), state.soc.as_ref(), now, state.max_age, Soc::ratio);
+        record(inputs, format!("{name}.soc"), state.soc.as_ref(), now, state.soc_max_age, Soc::ratio);
         let power = state.power.ok_or(Why::Never);
         let power = power.and_then(|reading| reading.fresh(now, state.max_age).map(|_| reading));
         let power = power.map_err(|why| format!("power {}", said(why)))?;
-        let soc = fresh(state.soc.as_ref(), now, state.max_age).map_err(|why| format!("SoC {}", said(why)))?;
+        let soc = fresh(state.soc.as_ref(), now, state.soc_max_age).map_err(|why| format!("SoC {}", said(why)))?;
 
         let reported = |reading: Option<&Reading<Watts>>| fresh(reading, now, state.limits_max_age).ok();
         let least = |configured: Option<Watts>, reported: Option<Watts>| match (configured, reported) {

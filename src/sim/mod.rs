@@ -20,6 +20,7 @@ mod running;
 mod server;
 mod site;
 mod world;
+pub mod replay;
 
 pub use bank::{Exception, RegisterBank, Registers, SharedBank, Table};
 pub use broker::Broker;

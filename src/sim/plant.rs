@@ -62,6 +62,11 @@ impl BatteryPlant {
         Soc::new(self.stored.watt_hours() / self.capacity.watt_hours().max(f64::MIN_POSITIVE))
     }
 
+    /// Energy that it can give up and take in at most between its SoC limits.
+    pub fn usable(&self) -> WattHours {
+        self.capacity * (self.soc_max - self.soc_min).ratio()
+    }
+
     /// Tells it a power, discharge positive. It acts after the dead time.
     pub fn command(&mut self, power: Watts) {
         let at = self.elapsed + self.plant.response_delay;
@@ -72,7 +77,7 @@ impl BatteryPlant {
 
     /// Lets time pass; returns the mean AC power of the step. `ramped` = false jumps to the wish at once (long steps).
     pub fn step(&mut self, time: Duration, ramped: bool) -> Watts {
-        self.elapsed += time;
+        // A setpoint acts from the first step that begins after its dead time.
         while let Some((at, power)) = self.waiting.front().copied() {
             if ramped && at > self.elapsed {
                 break;
@@ -80,6 +85,7 @@ impl BatteryPlant {
             self.wish = power;
             self.waiting.pop_front();
         }
+        self.elapsed += time;
         let wish = self.wish.clamp(-self.charge_max, self.discharge_max);
         let reached = match self.plant.ramp {
             Some(ramp) if ramped => {
@@ -127,8 +133,8 @@ mod tests {
         let mut battery = battery();
         let step = Duration::from_millis(100);
         battery.command(Watts::kw(5.0));
-        let powers: Vec<f64> = (0..9).map(|_| battery.step(step, true).watts()).collect();
-        assert_eq!(powers, [0.0, 0.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0, 5000.0, 5000.0]);
+        let powers: Vec<f64> = (0..10).map(|_| battery.step(step, true).watts()).collect();
+        assert_eq!(powers, [0.0, 0.0, 0.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0, 5000.0, 5000.0]);
     }
 
     #[test]

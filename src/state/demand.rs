@@ -1,8 +1,9 @@
 //! Demand: the mean import over windows that are aligned to the site's clock, integrated from grid power.
 //!
 //! A power holds until the next reading. A gap longer than `max_gap` is not filled: it is counted as unseen, and so is
-//! the time before the first reading of a window that was joined late. Time is the site's, so that a demo whose site
-//! time runs faster, and a replay, integrate the same way.
+//! the time before the first reading of a window that was joined late. Where the meter has an import counter, it corrects
+//! the integral as far as its resolution goes, and vouches for gaps. Time is the site's, so that a demo whose site time
+//! runs faster, and a replay, integrate the same way.
 
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ pub struct DemandMeter {
     max_gap: Duration,
     running: Vec<Running>,
     last: Option<(SiteTime, Watts)>,
+    counter: Option<WattHours>,
+    /// Smallest step that the counter was seen to make: its resolution, or more than that.
+    resolution: Option<WattHours>,
 }
 
 /// What outlives a restart: the windows that were running. The time without readings counts as unseen.
@@ -36,6 +40,7 @@ impl SavedDemand {
             unseen: window.unseen,
             elapsed: window.elapsed,
             last: window.last,
+            base: window.counter_at_start,
         };
         Self { windows: windows.iter().map(running).collect() }
     }
@@ -50,6 +55,9 @@ struct Running {
     unseen: Duration,
     elapsed: Duration,
     last: Option<WindowMean>,
+    /// What the import counter stood at when the window began.
+    #[serde(default)]
+    base: Option<WattHours>,
 }
 
 impl DemandMeter {
@@ -59,13 +67,31 @@ impl DemandMeter {
             lengths.into_iter().filter(|length| !length.is_zero()).map(Running::new).collect();
         running.sort_by_key(|window| window.length);
         running.dedup_by_key(|window| window.length);
-        Self { zone, max_gap, running, last: None }
+        Self { zone, max_gap, running, last: None, counter: None, resolution: None }
     }
 
     /// A reading of grid power (import positive), taken at `at`. It holds until the next one.
     pub fn observe(&mut self, at: SiteTime, power: Watts) {
         self.advance(at);
         self.last = Some((at, power));
+    }
+
+    /// A reading of the import counter, taken at `at`. Sets each window's integral right where it lies further from the
+    /// counter's difference than the counter's resolution, and closes its gaps.
+    pub fn count(&mut self, at: SiteTime, counter: WattHours) {
+        self.advance(at);
+        let step = self.counter.map(|last| counter - last);
+        self.counter = Some(counter);
+        if step.is_some_and(|step| step < WattHours::ZERO) {
+            // It was reset or replaced: what was counted from says nothing any more.
+            self.running.iter_mut().for_each(|window| window.base = None);
+        }
+        if let Some(step) = step.filter(|step| *step > WattHours::ZERO) {
+            self.resolution = Some(self.resolution.map_or(step, |known| known.min(step)));
+        }
+        for window in &mut self.running {
+            window.count(counter, self.resolution, self.max_gap);
+        }
     }
 
     /// The windows as they stand at `now`: the time since the last reading is counted with its power, or as unseen
@@ -106,6 +132,20 @@ impl Running {
             unseen: Duration::ZERO,
             elapsed: Duration::ZERO,
             last: None,
+            base: None,
+        }
+    }
+
+    /// Holds the integral against the counter.
+    fn count(&mut self, counter: WattHours, resolution: Option<WattHours>, max_gap: Duration) {
+        match (self.base, resolution) {
+            (None, _) if self.unseen.is_zero() && self.elapsed <= max_gap => self.base = Some(counter - self.imported),
+            (Some(base), Some(resolution)) => {
+                let counted = counter - base;
+                self.imported = self.imported.clamp(counted - resolution, counted + resolution).max(WattHours::ZERO);
+                self.unseen = Duration::ZERO;
+            }
+            _ => {}
         }
     }
 
@@ -113,12 +153,9 @@ impl Running {
     fn advance(&mut self, to: SiteTime, last: Option<(SiteTime, Watts)>, max_gap: Duration, zone: &jiff::tz::TimeZone) {
         let power = last.and_then(|(at, power)| (between(at, to) <= max_gap && at <= to).then_some(power));
         let Some(mut start) = self.start else { return self.join(to, zone) };
-        if to < start || between(start, to) >= self.length * 2 {
-            // The clock stepped back, or a whole window passed unseen.
-            return self.join(to, zone);
-        }
         let mut from = start + self.elapsed;
-        if from + self.length < to && power.is_none() {
+        // The clock stepped back, or a whole window passed unseen.
+        if to < start || (power.is_none() && between(from, to) > self.length) {
             return self.join(to, zone);
         }
         while to >= start + self.length {
@@ -159,6 +196,7 @@ impl Running {
             imported: self.imported,
             unseen: self.unseen,
             elapsed: self.elapsed,
+            counter_at_start: self.base,
             last: self.last,
         })
     }
@@ -268,6 +306,39 @@ mod tests {
         let windows = meter.windows(t("12:20:00"));
         assert_eq!(windows.iter().map(|w| w.length).collect::<Vec<_>>(), [QUARTER, half], "one each");
         assert_eq!(windows[1].start, t("12:15:00"), "18:00 there");
+    }
+
+    #[test]
+    fn the_counter_corrects_what_the_powers_missed_and_vouches_for_a_gap() {
+        let mut meter = meter();
+        meter.observe(t("12:00:00"), Watts::new(36_000.0));
+        meter.count(t("12:00:00"), WattHours::new(5000.0));
+        // The powers say 10 Wh a second; the counter, which shows 10 Wh, says 11.
+        for second in 1..=100 {
+            let at = t("12:00:00") + Duration::from_secs(second);
+            meter.observe(at, Watts::new(36_000.0));
+            meter.count(at, WattHours::new(5000.0 + 10.0 * (second as f64 * 1.1).floor()));
+        }
+        assert!((one(&meter, t("12:01:40")).imported.watt_hours() - 1090.0).abs() < 1e-6, "1100 less its resolution");
+        meter.observe(t("12:05:00"), Watts::ZERO);
+        assert_eq!(one(&meter, t("12:05:00")).unseen, Duration::from_secs(200));
+        meter.count(t("12:05:00"), WattHours::new(8000.0));
+        let window = one(&meter, t("12:05:00"));
+        assert_eq!((window.unseen, window.imported), (Duration::ZERO, WattHours::new(2990.0)));
+    }
+
+    #[test]
+    fn a_counter_that_was_reset_or_joined_late_corrects_nothing() {
+        let mut meter = meter();
+        run(&mut meter, "12:01:00", 60, 36_000.0);
+        meter.count(t("12:02:00"), WattHours::new(5000.0));
+        meter.count(t("12:02:01"), WattHours::new(5900.0));
+        assert_eq!(one(&meter, t("12:02:01")).unseen, Duration::from_secs(60), "its beginning was not counted");
+        run(&mut meter, "12:14:55", 10, 36_000.0);
+        meter.count(t("12:15:05"), WattHours::new(7000.0));
+        meter.count(t("12:15:06"), WattHours::new(3.0));
+        meter.count(t("12:15:07"), WattHours::new(5.0));
+        assert!((one(&meter, t("12:15:07")).imported.watt_hours() - 70.0).abs() < 11.0, "7 s at 36 kW");
     }
 
     #[test]

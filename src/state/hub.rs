@@ -191,6 +191,11 @@ impl Hub {
         {
             slot.power.push(sent.io, Watts::new(value));
         }
+        let imported =
+            slot.binding.grid.and_then(|grid| slot.number(grid.imported?)).filter(|counter| counter.at() == sent);
+        if let Some(counter) = imported.and_then(|counter| counter.show()) {
+            self.demand.count(sent.site, WattHours::new(counter));
+        }
         let Some(power) = grid.and_then(|power| power.show()) else { return Publish::Soon };
         self.last_grid = sent.site;
         self.demand.observe(sent.site, Watts::new(power));

@@ -131,6 +131,8 @@ pub struct DemandWindow {
     pub unseen: Duration,
     /// Time of it so far, unseen time included.
     pub elapsed: Duration,
+    /// What the import counter stood at when it began, where that was seen.
+    pub counter_at_start: Option<WattHours>,
     /// The window before, once it is complete.
     pub last: Option<WindowMean>,
 }

@@ -137,14 +137,15 @@ fn at_a_site_with_pv_a_fifth_is_kept_for_peaks() {
 }
 
 #[test]
-fn recharging_begins_a_little_below_what_is_held_and_ends_there() {
+fn what_is_held_is_recharged_from_a_little_below_and_free_again_a_little_above() {
     let mut scene = Scene::new(5.0, [held_peak(20.0, 0, 50.0)]);
     let mut at = |soc: f64| {
         scene.later(seconds(60));
         scene.snapshot.batteries[0].soc = Some(wattkeeper::reading::Reading::good(percent(soc), scene.now));
         scene.one()
     };
-    assert_eq!((at(49.8), at(49.4), at(49.8), at(50.0), at(49.8)), (0.0, -14.0, -14.0, 0.0, 0.0));
+    assert_eq!((at(49.8), at(48.5), at(47.9), at(49.8)), (0.0, 0.0, -14.0, -14.0), "recharged from 48 % on");
+    assert_eq!((at(50.0), at(49.8), at(52.0)), (0.0, 0.0, 0.0), "held: no swinging about it");
 }
 
 #[test]

@@ -10,7 +10,11 @@ fn self_consumption_takes_what_is_left_over_and_gives_what_is_needed() {
     assert_eq!(Scene::new(-6.0, [self_consumption()]).one(), -6.0);
     let target = Rule::SelfConsumption { target: kw(0.5) };
     assert_eq!(Scene::new(6.0, [target.clone()]).one(), 5.5, "a little import is left");
-    assert_eq!(Scene::new(-6.0, [target]).one(), -6.5);
+    assert_eq!(Scene::new(0.3, [target.clone()]).one(), 0.0, "within it nothing moves");
+    assert_eq!(Scene::new(-6.0, [target]).one(), -6.0, "but nothing is bought to be stored");
+    let export = Rule::SelfConsumption { target: kw(-0.5) };
+    assert_eq!(Scene::new(6.0, [export.clone()]).one(), 6.0, "what was stored is not sold");
+    assert_eq!(Scene::new(-6.0, [export]).one(), -5.5, "a little export is left");
 }
 
 #[test]

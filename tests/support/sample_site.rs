@@ -151,6 +151,7 @@ pub fn snapshot(at: Moment) -> Snapshot {
             imported: WattHours::kwh(20.0),
             unseen: Duration::from_secs(3),
             elapsed: Duration::from_secs(900),
+            counter_at_start: None,
             last: Some(WindowMean { start: at.site, mean: Watts::kw(71.0), unseen: Duration::ZERO }),
         }],
         devices: devices(at),

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::super::bounds::Bound;
-use super::super::memory::{Means, PeakMemory};
+use super::super::memory::{Hold, Means, PeakMemory};
 use super::super::site::Site;
 use super::super::{DemandRecord, Memory};
 use super::{hold, in_force};
@@ -47,7 +47,7 @@ pub(in super::super) fn bound(
         (Some(_), false) => most - limit * (1.0 - RECHARGE_BELOW_BILLED),
     };
     let least = hold::least(hold, (most, room), site, memory);
-    let recharging = if memory.recharging { "; recharging for the next peak" } else { "" };
+    let recharging = if memory.hold == Hold::Recharging { "; recharging for the next peak" } else { "" };
     let reason = match &budget {
         None => format!("holding {limit} at every moment{recharging}"),
         Some(budget) => format!("holding {limit}: {}{recharging}", budget.said()),
@@ -84,7 +84,7 @@ struct Budget {
 
 impl Budget {
     fn of(length: Duration, limit: Watts, site: &Site<'_>, memory: &mut PeakMemory) -> Self {
-        let calm = length.div_f64(15.0).clamp(Duration::from_secs(1), Duration::from_secs(60));
+        let calm = length.div_f64(30.0).clamp(Duration::from_secs(1), Duration::from_secs(60));
         let means = mean(memory, site, calm);
         let known = site.snapshot.windows.iter().find(|window| window.length == length).copied();
         let Some(window) = known.filter(|_| site.snapshot.clock_trusted) else {
@@ -95,6 +95,7 @@ impl Budget {
                 imported: WattHours::ZERO,
                 unseen: Duration::ZERO,
                 elapsed: Duration::ZERO,
+                counter_at_start: None,
                 last: None,
             };
             return Self { window, imported: WattHours::ZERO, allowed: limit, most: limit };
@@ -104,7 +105,7 @@ impl Budget {
         let age = site_age(site);
         let floor = (age * 2).clamp(length.div_f64(90.0), length.div_f64(15.0));
         let allowed = (limit.over(length) - imported).per(window.left().max(floor));
-        let mean = if window.left() <= calm { means.quick } else { means.calm };
+        let mean = if window.left() <= calm * 2 { means.quick } else { means.calm };
         Self { window, imported, allowed, most: allowed + site.net - mean }
     }
 
