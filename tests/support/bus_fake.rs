@@ -131,6 +131,8 @@ impl BusUnit for Fake {
     fn captures(&self, _control: &str) -> Vec<Span> {
         vec![Span::holding(OWN, 1)]
     }
+    fn captured(&mut self, _control: &str, _settings: &Captured) {}
+    fn tick(&mut self, _now: Moment) {}
     fn set(&self, _control: &str, p: f64) -> Result<Vec<Step>, Refusal> {
         if p.abs() > 30_000.0 {
             return Err(Refusal::Range { value: p, address: POWER });
