@@ -197,7 +197,7 @@ fn plain(truth: &Truth) -> String {
     let balance = &truth.balance;
     let mut text = format!(
         "{} grid {:.1} load {:.1} pv {:.1}",
-        truth.at.strftime("%F %T"),
+        truth.at.strftime("%F %TZ"),
         balance.grid,
         balance.load,
         balance.pv
