@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use wattkeeper::clock::Moment;
-use wattkeeper::profile::{Image, Instance, Library, Overrides, Span, Value};
+use wattkeeper::profile::library::Library;
+use wattkeeper::profile::{Image, Instance, Overrides, Span, Value};
 
 /// Words for a span out of the input, over and over.
 fn words(input: &[u8], span: Span, from: &mut usize) -> Vec<u16> {
