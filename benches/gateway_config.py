@@ -90,6 +90,7 @@ def common(folder, broker, http):
 
 [site]
 name = "bench"
+time_zone = "UTC"
 profiles = "{folder}/profiles"
 
 [mqtt]

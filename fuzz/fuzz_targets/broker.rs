@@ -14,11 +14,8 @@ use tokio_util::sync::CancellationToken;
 use wattkeeper::sim::Broker;
 
 /// A CONNECT of 3.1.1 with a clean session, and of 5, so that the input reaches what comes after.
-const CONNECTS: [&[u8]; 3] = [
-    b"",
-    b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01f",
-    b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01f",
-];
+const CONNECTS: [&[u8]; 3] =
+    [b"", b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01f", b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01f"];
 
 thread_local! {
     static BROKER: RefCell<(Runtime, SocketAddr, JoinHandle<()>)> = RefCell::new(started());

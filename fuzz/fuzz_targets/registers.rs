@@ -3,7 +3,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use wattkeeper::clock::Moment;
-use wattkeeper::profile::{Image, Instance, Library, Overrides, Span, Value};
+use wattkeeper::profile::library::Library;
+use wattkeeper::profile::{Image, Instance, Overrides, Span, Value};
+
+thread_local! {
+    static LIBRARY: Library = Library::builtin();
+}
 
 /// Words for a span out of the input, over and over.
 fn words(input: &[u8], span: Span, from: &mut usize) -> Vec<u16> {
@@ -22,9 +27,10 @@ fuzz_target!(|input: &[u8]| {
     if rest.is_empty() {
         return;
     }
-    let library = Library::builtin();
-    let ids: Vec<&str> = library.ids().collect();
-    let Some(profile) = library.get(ids[usize::from(*which) % ids.len()]) else { return };
+    let profile = LIBRARY.with(|library| {
+        let ids: Vec<&str> = library.ids().collect();
+        library.get(ids[usize::from(*which) % ids.len()]).unwrap()
+    });
     let mut instance = Instance::new(profile, &Overrides::default());
     let mut from = 0;
     // A walk over a device that answers anything must end.
