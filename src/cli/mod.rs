@@ -3,11 +3,11 @@
 //! Exit codes follow sysexits(3): 0 well, 1 it did not do what was asked, 64 wrong usage, 65 bad input data, 69 not
 //! there, 70 a fault of ours, 78 a config error.
 
-mod check;
+pub mod check;
 mod demo;
-mod profiles;
+pub mod profiles;
 mod read;
-mod replay;
+pub mod replay;
 mod run;
 mod screen;
 mod simulate;

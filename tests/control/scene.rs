@@ -108,7 +108,15 @@ impl Scene {
         let (length, elapsed, unseen) = (seconds(minutes * 60), seconds(elapsed), seconds(unseen));
         let start = self.now.site - elapsed;
         let imported = WattHours::kwh(imported);
-        self.snapshot.windows.push(DemandWindow { length, start, imported, unseen, elapsed, counter_at_start: None, last: None });
+        self.snapshot.windows.push(DemandWindow {
+            length,
+            start,
+            imported,
+            unseen,
+            elapsed,
+            counter_at_start: None,
+            last: None,
+        });
         self
     }
 
