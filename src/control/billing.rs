@@ -1,5 +1,7 @@
 //! The peak that the bill of the running period already holds.
 
+use std::time::Duration;
+
 use super::Policy;
 use crate::clock::SiteTime;
 use crate::config::DemandPeriod;
@@ -33,13 +35,17 @@ impl Billed {
         if !snapshot.clock_trusted {
             return;
         }
-        let last = snapshot.windows.iter().max_by_key(|window| window.length).and_then(|window| window.last);
+        let longest = snapshot.windows.iter().max_by_key(|window| window.length);
+        let last = longest.and_then(|window| window.last);
         if let Some(last) = last
             && self.counted.is_none_or(|counted| counted < last.start)
         {
             self.roll(period(policy, last.start));
             self.counted = Some(last.start);
-            self.peak = self.peak.max(last.mean);
+            // Where a part of the window was not seen, the part that was seen is billed at the least.
+            let length = longest.map_or(Duration::ZERO, |window| window.length);
+            let seen = length.saturating_sub(last.unseen);
+            self.peak = self.peak.max(last.mean.over(seen).per(length));
         }
         self.roll(period(policy, now));
     }

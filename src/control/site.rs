@@ -74,6 +74,7 @@ impl<'a> Site<'a> {
             ));
         }
 
+        record(inputs, "grid.battery", state.battery.as_ref(), now, state.max_age, Watts::watts);
         let battery = usable_power(snapshot, &units, now);
         let slack = units.iter().map(|unit| apart(unit.power.at(), metered)).max().unwrap_or_default();
         let settle = units.iter().map(|unit| unit.policy.settle).max().unwrap_or_default();

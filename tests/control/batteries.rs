@@ -46,6 +46,10 @@ fn more_than_the_battery_has_is_not_asked_and_the_rest_is_said() {
         "Holding 10.0 kW at every moment, so the battery gives 15.0 kW, though 30.0 kW would be needed"
     );
     assert_eq!(Scene::new(-40.0, [self_consumption()]).one(), -15.0);
+    assert_eq!(
+        reason(&Scene::new(-40.0, [grid_limit(None, Some(10.0))]).decide()),
+        "At most 10.0 kW may be exported, so the battery takes 15.0 kW, though 30.0 kW would have to be taken"
+    );
 }
 
 #[test]
@@ -172,6 +176,52 @@ fn no_battery_charges_another_while_it_comes_back_along_its_ramp() {
 }
 
 #[test]
+fn nor_does_one_discharge_into_another_that_still_charges() {
+    let mut scene =
+        Scene::new(-9.0, [self_consumption()]).with_battery(0.0, 40.0).tune(1, |policy, _| policy.ramp = Some(kw(3.0)));
+    for _ in 0..5 {
+        scene.later(seconds(10));
+        let decision = scene.decide();
+        scene.obey(&decision);
+    }
+    assert_eq!(scene.powers(), [0.0, -9.0]);
+    scene.later(seconds(1));
+    scene.grid(20.0);
+    assert_eq!(scene.powers(), [0.0, -6.0], "11 kW are needed, but the second still charges");
+}
+
+#[test]
+fn a_charging_battery_goes_on_until_another_is_a_tenth_emptier() {
+    let mut scene = Scene::new(-5.0, [self_consumption()]).with_battery(0.0, 48.0);
+    let decision = scene.decide();
+    assert_eq!(powers(&decision), [0.0, -5.0]);
+    scene.obey(&decision);
+    scene.later(seconds(60));
+    soc(&mut scene, 1, 55.0);
+    assert_eq!(scene.powers(), [0.0, -5.0]);
+    soc(&mut scene, 1, 65.0);
+    scene.later(seconds(60));
+    assert_eq!(scene.powers(), [-5.0, 0.0]);
+}
+
+#[test]
+fn a_ramp_jumps_over_the_least_power_and_stops_above_it_on_the_way_down() {
+    let mut scene = Scene::new(9.0, [grid_limit(Some(0.0), None)]).tune(0, |policy, _| {
+        (policy.min_power, policy.ramp) = (kw(5.0), Some(kw(3.0)));
+    });
+    let mut told = Vec::new();
+    for net in [9.0, 9.0, 9.0, 0.0, 0.0, 0.0, -9.0] {
+        let battery = told.last().copied().unwrap_or(0.0);
+        scene.later(seconds(1));
+        scene.grid(net - battery);
+        scene.snapshot.batteries[0].power = Some(Reading::good(kw(battery), scene.now));
+        scene.align();
+        told.push(scene.one());
+    }
+    assert_eq!(told, [5.0, 8.0, 9.0, 6.0, 5.0, 0.0, 0.0]);
+}
+
+#[test]
 fn toward_a_limit_it_jumps_and_back_it_takes_its_time() {
     let mut scene = Scene::new(22.0, [peak(10.0, 0)]);
     let decision = scene.decide();
@@ -184,6 +234,17 @@ fn toward_a_limit_it_jumps_and_back_it_takes_its_time() {
     scene.snapshot.batteries[0].power = Some(Reading::good(kw(4.5), scene.now));
     scene.align();
     assert_eq!(scene.one(), 0.0);
+}
+
+#[test]
+fn charging_eases_off_slowly_too() {
+    let mut scene = Scene::new(-12.0, [self_consumption()]);
+    let decision = scene.decide();
+    assert_eq!(powers(&decision), [-12.0], "at once");
+    scene.obey(&decision);
+    scene.later(seconds(1));
+    scene.grid(10.0);
+    assert_eq!(scene.one(), -4.5);
 }
 
 #[test]

@@ -125,7 +125,8 @@ fn inputs_are_recorded_with_their_ages() {
         [
             ("grid.power", Some(20_000.0), seconds(2)),
             ("battery-1.power", Some(0.0), seconds(2)),
-            ("battery-1.soc", Some(0.5), seconds(2))
+            ("battery-1.soc", Some(0.5), seconds(2)),
+            ("grid.battery", Some(0.0), seconds(2))
         ]
     );
 }

@@ -75,6 +75,10 @@ fn a_reserve_that_stands_above_keeps_the_energy_from_a_limit_below() {
 fn below_the_reserve_nothing_is_discharged_and_it_is_charged_back_with_its_power() {
     assert_eq!(Scene::new(5.0, [reserve(60.0, 0.0), self_consumption()]).one(), 0.0);
     assert_eq!(Scene::new(5.0, [reserve(60.0, 4.0), self_consumption()]).one(), -4.0);
+    let said = |soc, power| bound(&Scene::new(5.0, [reserve(soc, power)]).decide(), "reserve").reason.clone();
+    assert_eq!(said(60.0, 4.0), "SoC 50.0 % is below the reserve of 60 %: charging back with 4.0 kW");
+    assert_eq!(said(60.0, 0.0), "SoC 50.0 % is at the reserve of 60 %: no discharge below 65 %");
+    assert_eq!(said(40.0, 0.0), "SoC 50.0 % is above the reserve of 40 %");
     assert_eq!(Scene::new(5.0, [reserve(40.0, 4.0), self_consumption()]).one(), 5.0);
     assert_eq!(Scene::new(-8.0, [reserve(60.0, 4.0), self_consumption()]).one(), -8.0, "PV left over charges more");
 }

@@ -11,6 +11,7 @@ use super::super::memory::{Hold, Means, PeakMemory};
 use super::super::site::Site;
 use super::super::{DemandRecord, Memory};
 use super::{hold, in_force};
+use crate::clock::Moment;
 use crate::config::PeakLimit;
 use crate::state::DemandWindow;
 use crate::units::{Soc, WattHours, Watts};
@@ -37,8 +38,9 @@ pub(in super::super) fn bound(
     };
     let limit = (limit - margin).max(Watts::ZERO);
     let seconds = window.map_or(0, |window| window.as_secs());
+    let behind = behind(memory, site);
     let memory = memory.peaks.entry(seconds).or_default();
-    let budget = window.map(|length| Budget::of(length, limit, site, memory));
+    let budget = window.map(|length| Budget::of(length, limit, behind, site, memory));
 
     let most = budget.as_ref().map_or(limit, |budget| budget.most);
     let room = match (&budget, ordered) {
@@ -83,7 +85,7 @@ struct Budget {
 }
 
 impl Budget {
-    fn of(length: Duration, limit: Watts, site: &Site<'_>, memory: &mut PeakMemory) -> Self {
+    fn of(length: Duration, limit: Watts, behind: Duration, site: &Site<'_>, memory: &mut PeakMemory) -> Self {
         let calm = length.div_f64(30.0).clamp(Duration::from_secs(1), Duration::from_secs(60));
         let means = mean(memory, site, calm);
         let known = site.snapshot.windows.iter().find(|window| window.length == length).copied();
@@ -102,8 +104,7 @@ impl Budget {
         };
         let imported = window.imported + limit.over(window.unseen);
         // A floor on the time left, or the last seconds would ask for nonsense: what the loop needs to act.
-        let age = site_age(site);
-        let floor = (age * 2).clamp(length.div_f64(90.0), length.div_f64(15.0));
+        let floor = (behind * 2).clamp(length.div_f64(90.0), length.div_f64(15.0));
         let allowed = (limit.over(length) - imported).per(window.left().max(floor));
         let mean = if window.left() <= calm * 2 { means.quick } else { means.calm };
         Self { window, imported, allowed, most: allowed + site.net - mean }
@@ -124,9 +125,10 @@ impl Budget {
     }
 }
 
-/// How far behind the loop is, on the site's clock.
-fn site_age(site: &Site<'_>) -> Duration {
-    Duration::try_from(site.now.site.duration_since(site.metered.site)).unwrap_or_default()
+/// How far behind the loop is on the site's clock: the age of the reading, and the time from decision to decision.
+fn behind(memory: &Memory, site: &Site<'_>) -> Duration {
+    let since = |at: Moment| Duration::try_from(site.now.site.duration_since(at.site)).unwrap_or_default();
+    since(site.metered) + memory.recent.decided.map_or(Duration::ZERO, since)
 }
 
 /// Takes the present reading into the running means.
