@@ -19,7 +19,10 @@ fn a_battery_stops_at_its_soc_window() {
     assert_eq!(setpoint(&decision, "battery-1").reason, "stands by: it cannot give more at 10.0 %");
     let mut scene = Scene::new(-9.0, [self_consumption()]);
     soc(&mut scene, 0, 95.0);
-    assert_eq!(scene.one(), 0.0);
+    let decision = scene.decide();
+    assert_eq!(powers(&decision), [0.0]);
+    assert_eq!(setpoint(&decision, "battery-1").reason, "stands by: it cannot take more at 95.0 %");
+    assert_eq!(setpoint(&Scene::new(0.0, [self_consumption()]).decide(), "battery-1").reason, "stands by");
     soc(&mut scene, 0, 94.0);
     assert_eq!(scene.one(), -9.0);
 }
