@@ -225,6 +225,18 @@ fn a_ramp_jumps_over_the_least_power_and_stops_above_it_on_the_way_down() {
 }
 
 #[test]
+fn the_battery_that_was_read_last_long_ago_tells_how_sure_the_sum_is() {
+    let mut scene = Scene::new(20.0, [peak(10.0, 0)]).with_battery(0.0, 80.0);
+    assert_eq!(scene.powers(), [0.0, 10.0]);
+    let told = scene.now;
+    scene.later(seconds(3));
+    // The grid shows the 10 kW; the second battery was last read before it had them.
+    scene.grid(10.0);
+    scene.snapshot.batteries[1].power = Some(Reading::good(kw(0.0), told));
+    assert_eq!(scene.powers(), [0.0, 10.0], "still 20 kW are drawn");
+}
+
+#[test]
 fn toward_a_limit_it_jumps_and_back_it_takes_its_time() {
     let mut scene = Scene::new(22.0, [peak(10.0, 0)]);
     let decision = scene.decide();
