@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::codec::Encoding;
 use super::expr::Expr;
-use super::{Counter, Span, Table, Unit, WriteFunction};
+use super::{Counter, Span, Status, Table, Unit, WriteFunction};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Definition {
@@ -21,6 +21,8 @@ pub(crate) struct Definition {
     pub order: Vec<usize>,
     pub controls: Vec<ControlDef>,
     pub checks: Vec<Check>,
+    /// How one holding register is written where a step does not say.
+    pub one_register: WriteFunction,
     pub sunspec: Option<SunSpecDef>,
 }
 
@@ -52,6 +54,8 @@ pub(crate) struct ValueDef {
     pub when: When,
     pub source: Source,
     pub optional: bool,
+    /// How sure its register is.
+    pub status: Status,
     /// There only on devices with this SunSpec model, or without that.
     pub with: Option<ModelRef>,
     pub without: Option<ModelRef>,
@@ -138,6 +142,11 @@ pub(crate) enum Test {
     Equal(f64),
     NotEqual(f64),
     Starts(String),
+    /// Tells the word order of the device: the number for low word first, and that for high word first.
+    Words {
+        little: f64,
+        big: f64,
+    },
 }
 
 #[derive(Clone, Debug)]

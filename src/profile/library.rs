@@ -13,9 +13,22 @@ pub struct Library {
 }
 
 /// The profiles compiled in: file name and text.
-const BUILT_IN: [(&str, &str); 6] = [
+const BUILT_IN: [(&str, &str); 19] = [
+    ("deye-1p.toml", include_str!("../../config/profiles/deye-1p.toml")),
+    ("deye-3p.toml", include_str!("../../config/profiles/deye-3p.toml")),
     ("eastron-sdm630.toml", include_str!("../../config/profiles/eastron-sdm630.toml")),
+    ("fronius-gen24.toml", include_str!("../../config/profiles/fronius-gen24.toml")),
     ("generic.toml", include_str!("../../config/profiles/generic.toml")),
+    ("goodwe-et.toml", include_str!("../../config/profiles/goodwe-et.toml")),
+    ("growatt-tl-xh.toml", include_str!("../../config/profiles/growatt-tl-xh.toml")),
+    ("huawei-sun2000.toml", include_str!("../../config/profiles/huawei-sun2000.toml")),
+    ("kostal-plenticore.toml", include_str!("../../config/profiles/kostal-plenticore.toml")),
+    ("sma-sunny-island.toml", include_str!("../../config/profiles/sma-sunny-island.toml")),
+    ("sma-tripower-se.toml", include_str!("../../config/profiles/sma-tripower-se.toml")),
+    ("sofar-hyd.toml", include_str!("../../config/profiles/sofar-hyd.toml")),
+    ("solaredge-storedge.toml", include_str!("../../config/profiles/solaredge-storedge.toml")),
+    ("solis-hybrid.toml", include_str!("../../config/profiles/solis-hybrid.toml")),
+    ("sungrow-sh.toml", include_str!("../../config/profiles/sungrow-sh.toml")),
     ("sunspec.toml", include_str!("../../config/profiles/sunspec.toml")),
     ("sunspec-meter.toml", include_str!("../../config/profiles/sunspec-meter.toml")),
     ("victron-gx.toml", include_str!("../../config/profiles/victron-gx.toml")),
@@ -91,7 +104,8 @@ mod tests {
     #[test]
     fn a_folder_adds_and_replaces_and_says_all_that_is_wrong() {
         let folder = tempfile::tempdir().unwrap();
-        let own = BUILT_IN[0].1.replace("Eastron SDM630", "our own SDM630");
+        let sdm = BUILT_IN.iter().find(|(file, _)| *file == "eastron-sdm630.toml").unwrap().1;
+        let own = sdm.replace("Eastron SDM630", "our own SDM630");
         std::fs::write(folder.path().join("eastron-sdm630.toml"), own).unwrap();
         let library = Library::with_folder(folder.path()).unwrap();
         assert_eq!(library.get("eastron-sdm630").unwrap().name, "our own SDM630");

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::registers::Base;
 use super::report::{Place, Report};
-use crate::profile::define::{GroupDef, Source, SunSpecDef, ValueDef, When};
+use crate::profile::define::{Check, GroupDef, Source, SunSpecDef, ValueDef, When};
 use crate::profile::expr::{self, Expr};
 use crate::profile::names::{nearest, part_of};
-use crate::profile::{Group, Kind, Span, Table, Unit};
+use crate::profile::{Group, Kind, Span, Status, Table, Unit, WriteFunction};
 
 /// A group with its place in the text.
 #[derive(Debug)]
@@ -41,6 +41,12 @@ pub(super) struct Loader<'a> {
     pub max_read: u16,
     pub holes: Vec<Span>,
     pub sunspec: Option<SunSpecDef>,
+    /// How sure the map is, where a point does not say.
+    pub status: Status,
+    /// How one holding register is written.
+    pub one_register: WriteFunction,
+    /// Register that tells the word order.
+    pub words_at: Option<Check>,
     pub groups: Vec<LoadedGroup>,
     pub values: Vec<LoadedValue>,
     pub by_name: BTreeMap<String, usize>,
@@ -104,6 +110,7 @@ impl Loader<'_> {
             when,
             source,
             optional: true,
+            status: Status::Unconfirmed,
             with: None,
             without: None,
             unit: Unit::None,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::control::STATUSES;
 use super::loader::{LoadedValue, Loader};
 use super::report::Place;
 use super::section::{Node, Section};
@@ -72,6 +73,7 @@ impl<'a> Loader<'a> {
             when: When::Group(group),
             source: Source::Is(Expr::Number(0.0)),
             optional,
+            status: section.word("status", &STATUSES).unwrap_or(self.status),
             with: self.model_ref(&section, "with_model"),
             without: self.model_ref(&section, "without_model"),
             unit: canonical,
