@@ -176,6 +176,22 @@ fn auto_opens_a_period_with_a_share_of_the_last_ones_peak() {
     assert_eq!(scene.one(), 10.0, "30 kW are defended");
 }
 
+#[test]
+fn recharging_does_not_raise_a_limit_that_is_only_what_is_billed() {
+    let rule = Rule::PeakShaving {
+        limit: PeakLimit::Auto,
+        window: Some(seconds(1800)),
+        margin: kw(0.0),
+        hold: Some(percent(100.0)),
+    };
+    let at = |order| {
+        let mut scene = Scene::new(8.0, [rule.clone()]).window(30, 0.0, 0, 0).orders(None, None, order);
+        scene.memory.billed.peak = kw(20.0);
+        scene.one()
+    };
+    assert_eq!((at(None), at(Some(20.0))), (-11.4, -12.0), "3 % below it, and up to an order");
+}
+
 fn finished(scene: &mut Scene, start: &str, mean: f64) {
     let start = format!("{start}Z").parse().unwrap();
     let last = Some(WindowMean { start, mean: kw(mean), unseen: Duration::ZERO });
