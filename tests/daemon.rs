@@ -189,3 +189,24 @@ fn a_config_error_ends_with_78_and_says_where() {
     assert_eq!(output.status.code(), Some(78), "{said}");
     assert!(said.contains("wattkeeper.toml:4") && said.contains("peak-shaving"), "{said}");
 }
+
+#[test]
+fn status_and_read_ask_the_running_daemon_whatever_has_become_of_its_config() {
+    let (yard, folder, _daemon) = shaving();
+    let config = folder.path().join("wattkeeper.toml");
+    let broken = format!("{}\nbroken = 1\n", std::fs::read_to_string(&config).unwrap());
+    std::fs::write(&config, broken).unwrap();
+    let ask = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wattkeeper"));
+        let output = command.args(arguments).arg("--config").arg(&config).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let screen = ask(&["status"]);
+    let powers = screen.lines().find(|line| line.starts_with("grid ")).unwrap();
+    assert!(powers.matches("kW").count() >= 3, "grid, battery, consumption: {screen}");
+    let bound = screen.lines().find(|line| line.trim_start().starts_with("peak-shaving")).unwrap();
+    assert!(bound.contains("most "), "{screen}");
+    let read = || ask(&["read", "grid", "meter.power"]).split_whitespace().nth(1).unwrap().parse().unwrap();
+    eventually("what is read is what the meter shows", || near(Watts::new(read()), yard.grid()));
+}

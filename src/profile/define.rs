@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::codec::Encoding;
 use super::expr::Expr;
-use super::{Counter, Span, Status, Table, Unit, WriteFunction};
+use super::{Counter, Span, Table, Unit, WriteFunction};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Definition {
@@ -54,8 +54,8 @@ pub(crate) struct ValueDef {
     pub when: When,
     pub source: Source,
     pub optional: bool,
-    /// How sure its register is.
-    pub status: Status,
+    /// Seen in one source only, where the rest of the profile is surer.
+    pub doubtful: bool,
     /// There only on devices with this SunSpec model, or without that.
     pub with: Option<ModelRef>,
     pub without: Option<ModelRef>,
@@ -181,6 +181,8 @@ pub(crate) struct Capture {
     pub scale: Option<usize>,
     /// Value that it is told to.
     pub value: Option<usize>,
+    /// Put back by a release as it was read.
+    pub back: bool,
 }
 
 /// Where a step writes.
@@ -188,6 +190,16 @@ pub(crate) struct Capture {
 pub(crate) enum Target {
     Register(Register),
     Model(ModelPoint),
+}
+
+/// What a step must read back as.
+#[derive(Clone, Debug)]
+pub(crate) enum Verify {
+    No,
+    /// What was written.
+    Written,
+    /// This value.
+    Reads(Expr),
 }
 
 #[derive(Clone, Debug)]
@@ -202,7 +214,7 @@ pub(crate) struct StepDef {
     /// Further values written behind it in the same request.
     pub block: Vec<(Encoding, Expr)>,
     pub wait: Duration,
-    pub verify: bool,
+    pub verify: Verify,
     /// Left out where the device does not have it.
     pub optional: bool,
     /// Value that shows whether it has it.

@@ -2,7 +2,7 @@
 
 use super::define::{ModelPoint, Register, Source, StepDef, Target, When};
 use super::names::symbol;
-use super::{Profile, Status, Table};
+use super::{Profile, Table};
 
 /// One point in words.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -15,8 +15,8 @@ pub struct PointLine {
     pub group: String,
     /// Where it comes from: `input 52 f32`, `model inverter W`, `computed`.
     pub source: String,
-    /// How sure that is.
-    pub status: Status,
+    /// Seen in one source only, where the rest of the profile is surer.
+    pub unconfirmed: bool,
 }
 
 impl Profile {
@@ -33,7 +33,7 @@ impl Profile {
                 unit: symbol(value.unit),
                 group: group(value.when),
                 source: source(&value.source),
-                status: value.status,
+                unconfirmed: value.doubtful,
             })
             .collect()
     }

@@ -8,7 +8,7 @@ use super::report::{Place, Report};
 use crate::profile::define::{Check, GroupDef, Source, SunSpecDef, ValueDef, When};
 use crate::profile::expr::{self, Expr};
 use crate::profile::names::{nearest, part_of};
-use crate::profile::{Group, Kind, Span, Status, Table, Unit, WriteFunction};
+use crate::profile::{Group, Kind, Span, Table, Unit, WriteFunction};
 
 /// A group with its place in the text.
 #[derive(Debug)]
@@ -41,8 +41,6 @@ pub(super) struct Loader<'a> {
     pub max_read: u16,
     pub holes: Vec<Span>,
     pub sunspec: Option<SunSpecDef>,
-    /// How sure the map is, where a point does not say.
-    pub status: Status,
     /// How one holding register is written.
     pub one_register: WriteFunction,
     /// Register that tells the word order.
@@ -110,7 +108,7 @@ impl Loader<'_> {
             when,
             source,
             optional: true,
-            status: Status::Unconfirmed,
+            doubtful: false,
             with: None,
             without: None,
             unit: Unit::None,
