@@ -125,7 +125,7 @@ async fn a_fronius_obeys_lapses_and_gets_its_settings_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_sungrow_obeys_and_stays_until_the_next_start_puts_it_back() {
-    let mut rig = Rig::new("sungrow-sh", 1, SungrowSh::new(battery(), None)).await;
+    let mut rig = Rig::new("sungrow-sh", 1, SungrowSh::new(battery(), None, 1.0)).await;
     let settings = &[(13_049, 3), (33_046, 2)];
     prove(&mut rig, &Make { settings, lapses: None, rests: secs(1), loss: 0.0, bounded: true }).await;
     let modes: Vec<u16> = rig.unit.traffic().writes.iter().map(|write| write.start).collect();
@@ -134,8 +134,9 @@ async fn a_sungrow_obeys_and_stays_until_the_next_start_puts_it_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_kostal_obeys_in_either_word_order_and_lapses_after_thirty_seconds() {
-    for big in [false, true] {
-        let mut rig = Rig::new("kostal-plenticore", 71, KostalPlenticore::new(battery(), None, true, big)).await;
+    let inverter = KostalPlenticore::new(battery(), None, 1.0);
+    for inverter in [inverter.clone(), inverter.high_word_first()] {
+        let mut rig = Rig::new("kostal-plenticore", 71, inverter).await;
         prove(
             &mut rig,
             &Make { settings: &[(1038, 4)], lapses: Some(secs(30)), rests: secs(30), loss: 0.0, bounded: true },
@@ -146,7 +147,7 @@ async fn a_kostal_obeys_in_either_word_order_and_lapses_after_thirty_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_kostal_without_external_control_is_not_written_to() {
-    let mut rig = Rig::new("kostal-plenticore", 71, KostalPlenticore::new(battery(), None, false, false)).await;
+    let mut rig = Rig::new("kostal-plenticore", 71, KostalPlenticore::new(battery(), None, 1.0).not_external()).await;
     rig.pass(secs(40)).await;
     rig.lease(-1000.0, secs(60));
     rig.pass(secs(10)).await;
@@ -156,13 +157,13 @@ async fn a_kostal_without_external_control_is_not_written_to() {
 
 #[tokio::test(start_paused = true)]
 async fn a_sunny_island_obeys_and_lapses() {
-    let mut rig = Rig::new("sma-sunny-island", 3, Sma::new(battery(), None, secs(60))).await;
+    let mut rig = Rig::new("sma-sunny-island", 3, Sma::new(battery(), None, secs(60), 1.0)).await;
     prove(&mut rig, &Make { settings: &[], lapses: Some(secs(60)), rests: secs(1), loss: 0.0, bounded: true }).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_tripower_is_told_what_battery_and_pv_make_together() {
-    let mut rig = Rig::new("sma-tripower-se", 3, Sma::new(battery(), Some(Watts::kw(8.0)), secs(60))).await;
+    let mut rig = Rig::new("sma-tripower-se", 3, Sma::new(battery(), Some(Watts::kw(8.0)), secs(60), 1.0)).await;
     rig.sun = 0.5;
     rig.pass(secs(70)).await;
     near(rig.pv, 4000.0);
@@ -189,21 +190,21 @@ async fn a_tripower_is_told_what_battery_and_pv_make_together() {
 
 #[tokio::test(start_paused = true)]
 async fn a_huawei_obeys_for_its_period() {
-    let mut rig = Rig::new("huawei-sun2000", 1, HuaweiSun2000::new(battery(), None)).await;
+    let mut rig = Rig::new("huawei-sun2000", 1, HuaweiSun2000::new(battery(), None, 1.0)).await;
     let settings = &[(47_075, 4), (47_083, 1), (47_087, 1), (47_100, 1), (47_246, 5)];
     prove(&mut rig, &Make { settings, lapses: Some(secs(1800)), rests: secs(1), loss: 0.0, bounded: true }).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_solaredge_obeys_until_its_command_lapses() {
-    let mut rig = Rig::new("solaredge-storedge", 1, SolarEdge::new(battery(), None)).await;
+    let mut rig = Rig::new("solaredge-storedge", 1, SolarEdge::new(battery(), None, 1.0)).await;
     let settings = &[(57_344, 18)];
     prove(&mut rig, &Make { settings, lapses: Some(secs(1500)), rests: secs(1), loss: 0.0, bounded: true }).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_solaredge_out_of_remote_control_is_not_written_to() {
-    let mut device = SolarEdge::new(battery(), None);
+    let mut device = SolarEdge::new(battery(), None, 1.0);
     device.write(Table::Holding, 57_348, &[1]).unwrap();
     let mut rig = Rig::new("solaredge-storedge", 1, device).await;
     rig.pass(secs(40)).await;
@@ -223,21 +224,21 @@ async fn a_victron_is_driven_by_its_grid_point_and_stays_until_the_next_start() 
 #[test]
 fn the_devices_refuse_what_their_makers_refuse() {
     let holding = Table::Holding;
-    let mut sma = Sma::new(battery(), None, secs(60));
+    let mut sma = Sma::new(battery(), None, secs(60), 1.0);
     assert_eq!(sma.write(holding, 40_149, &[0]), Err(Exception::Address), "one word");
     assert_eq!(sma.write(holding, 40_151, &[0, 801]), Err(Exception::Value));
     assert_eq!(sma.write(holding, 40_149, &[0, 6000, 0, 802]), Err(Exception::Value), "above the rating");
     assert_eq!(sma.read(holding, 40_149, 2), Err(Exception::Address), "write-only");
-    let mut sungrow = SungrowSh::new(battery(), None);
+    let mut sungrow = SungrowSh::new(battery(), None, 1.0);
     assert_eq!(sungrow.write(holding, 13_051, &[5001]), Err(Exception::Failure), "above the rating");
     assert_eq!(sungrow.write(holding, 13_050, &[0xAB]), Err(Exception::Failure));
     assert_eq!(sungrow.write(Table::Input, 13_049, &[2]), Err(Exception::Address));
-    let mut kostal = KostalPlenticore::new(battery(), None, false, false);
+    let mut kostal = KostalPlenticore::new(battery(), None, 1.0).not_external();
     assert_eq!(kostal.write(holding, 1034, &[0, 0]), Err(Exception::Value), "not under external control");
-    let mut huawei = HuaweiSun2000::new(battery(), None);
+    let mut huawei = HuaweiSun2000::new(battery(), None, 1.0);
     assert_eq!(huawei.write(holding, 47_100, &[1]), Err(Exception::Value), "no period");
     assert_eq!(huawei.write(holding, 47_247, &[0, 5001]), Err(Exception::Value), "above 37046");
-    let mut edge = SolarEdge::new(battery(), None);
+    let mut edge = SolarEdge::new(battery(), None, 1.0);
     assert_eq!(edge.write(holding, 57_357, &[6]), Err(Exception::Value));
     assert_eq!(edge.write(holding, 57_358, &[0x4000, 0x45BB]), Err(Exception::Value), "5992 W");
 }

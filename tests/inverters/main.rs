@@ -15,5 +15,7 @@ mod decoding;
 #[allow(dead_code, reason = "each test crate uses its part of it")]
 mod device;
 mod driven;
+mod hostile;
 mod plans;
 mod rig;
+mod site;

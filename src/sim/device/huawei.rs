@@ -30,7 +30,7 @@ pub struct HuaweiSun2000 {
 
 impl HuaweiSun2000 {
     /// An inverter in its working mode.
-    pub fn new(size: BatterySize, pv: Option<Watts>) -> Self {
+    pub fn new(size: BatterySize, pv: Option<Watts>, speed: f64) -> Self {
         let mut map = Registers::default()
             .with(Table::Holding, 30_000, &[0; 35])
             .with(Table::Holding, 30_073, &pair(10_000.0))
@@ -50,7 +50,7 @@ impl HuaweiSun2000 {
             map.put(Table::Holding, at, &[u16::from_be_bytes(*pair)]);
         }
         map.put(Table::Holding, 32_087, &[electric::unsigned(385.0)]);
-        let mut new = Self { inside: Hybrid::new(size, pv), map, now: Duration::ZERO, ends_at: Duration::ZERO };
+        let mut new = Self { inside: Hybrid::new(size, pv, speed), map, now: Duration::ZERO, ends_at: Duration::ZERO };
         new.show();
         new
     }

@@ -26,8 +26,9 @@ pub(super) struct Hybrid {
 }
 
 impl Hybrid {
-    pub fn new(size: BatterySize, pv: Option<Watts>) -> Self {
-        let battery = BatteryUnit::new(size, 1.0);
+    /// At rest. Where the site's time runs `speed` times as fast as the devices' clock, so does its SoC.
+    pub fn new(size: BatterySize, pv: Option<Watts>, speed: f64) -> Self {
+        let battery = BatteryUnit::new(size, speed);
         Self { battery, array: pv.map(PvArray::new), pv_energy: WattHours::ZERO, balance: Balance::default() }
     }
 

@@ -28,15 +28,39 @@ pub struct KostalPlenticore {
 }
 
 impl KostalPlenticore {
-    /// An inverter under internal control, with battery control set to `external` or not; `big` puts the high word first.
-    pub fn new(size: BatterySize, pv: Option<Watts>, external: bool, big: bool) -> Self {
+    /// An inverter under internal control that may be controlled from outside, low word first.
+    pub fn new(size: BatterySize, pv: Option<Watts>, speed: f64) -> Self {
         let map = Registers::default()
-            .with(Table::Holding, 5, &[u16::from(big)])
+            .with(Table::Holding, 5, &[0])
             .with(Table::Holding, 531, &[electric::unsigned(size.discharge_max.watts())])
-            .with(Table::Holding, 1080, &[if external { 2 } else { 0 }]);
-        let mut new = Self { inside: Hybrid::new(size, pv), map, big, external, told: None, now: Duration::ZERO };
+            .with(Table::Holding, 1080, &[2]);
+        let mut new = Self {
+            inside: Hybrid::new(size, pv, speed),
+            map,
+            big: false,
+            external: true,
+            told: None,
+            now: Duration::ZERO,
+        };
         new.show();
         new
+    }
+
+    /// The same inverter with the high word first.
+    #[must_use]
+    pub fn high_word_first(mut self) -> Self {
+        self.big = true;
+        self.map.put(Table::Holding, 5, &[1]);
+        self.show();
+        self
+    }
+
+    /// The same inverter before its installer set battery control to "external".
+    #[must_use]
+    pub fn not_external(mut self) -> Self {
+        self.external = false;
+        self.map.put(Table::Holding, 1080, &[0]);
+        self
     }
 
     fn float(&mut self, at: u16, value: f64) {

@@ -32,7 +32,7 @@ pub struct Sma {
 impl Sma {
     /// An inverter under internal control; with `pv` a Tripower Smart Energy, else a Sunny Island. `time_out` is its
     /// parameter.
-    pub fn new(size: BatterySize, pv: Option<Watts>, time_out: Duration) -> Self {
+    pub fn new(size: BatterySize, pv: Option<Watts>, time_out: Duration, speed: f64) -> Self {
         let rating = size.charge_max.max(size.discharge_max).max(pv.unwrap_or(Watts::ZERO)).watts();
         let mut map = Registers::default()
             .with(Table::Holding, 30_053, &electric::double(19_048))
@@ -43,7 +43,7 @@ impl Sma {
             map.put(Table::Holding, 40_191, &pair(size.discharge_max.watts()));
         }
         let hybrid = pv.is_some();
-        let inside = Hybrid::new(size, pv);
+        let inside = Hybrid::new(size, pv, speed);
         let mut new =
             Self { inside, hybrid, map, told: (0, false), time_out, now: Duration::ZERO, lapses_at: Duration::ZERO };
         new.show();

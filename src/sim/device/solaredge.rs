@@ -32,7 +32,7 @@ pub struct SolarEdge {
 
 impl SolarEdge {
     /// An inverter in remote control without a command: its default mode is self-consumption.
-    pub fn new(size: BatterySize, pv: Option<Watts>) -> Self {
+    pub fn new(size: BatterySize, pv: Option<Watts>, speed: f64) -> Self {
         let (charge, discharge) = (size.charge_max.watts(), size.discharge_max.watts());
         let mut map = Registers::default()
             .with(Table::Holding, 40_000, &[0x5375, 0x6E53, 1, 65])
@@ -60,7 +60,7 @@ impl SolarEdge {
                 map.put(Table::Holding, at, &[u16::from_be_bytes(*pair)]);
             }
         }
-        let mut new = Self { inside: Hybrid::new(size, pv), map, now: Duration::ZERO, ends_at: Duration::ZERO };
+        let mut new = Self { inside: Hybrid::new(size, pv, speed), map, now: Duration::ZERO, ends_at: Duration::ZERO };
         new.show();
         new
     }

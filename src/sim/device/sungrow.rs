@@ -25,7 +25,7 @@ pub struct SungrowSh {
 
 impl SungrowSh {
     /// An inverter in self-consumption.
-    pub fn new(size: BatterySize, pv: Option<Watts>) -> Self {
+    pub fn new(size: BatterySize, pv: Option<Watts>, speed: f64) -> Self {
         let rating = size.charge_max.max(size.discharge_max).watts();
         let mut map = Registers::default()
             .with(Table::Holding, MODE, &[0, 0xCC, 0])
@@ -41,7 +41,7 @@ impl SungrowSh {
             .with(Table::Input, 5007, &[412])
             .with(Table::Input, 12_999, &[0; 62]);
         map.put(Table::Input, 4989, &[0x4132, 0x3335, 0x3034, 0x3135, 0x3737, 0x3000, 0, 0, 0, 0]);
-        let mut new = Self { inside: Hybrid::new(size, pv), map };
+        let mut new = Self { inside: Hybrid::new(size, pv, speed), map };
         new.show();
         new
     }
