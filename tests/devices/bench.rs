@@ -94,8 +94,7 @@ impl Bench {
     /// A setpoint for so long, with the given end.
     pub fn lease(&mut self, control: &str, value: f64, holds: Duration, safe: SafeState) {
         self.serial += 1;
-        let lease =
-            Lease { serial: self.serial, value: Some(value), valid_until: self.clock.io() + holds, safe };
+        let lease = Lease { serial: self.serial, value: Some(value), valid_until: self.clock.io() + holds, safe };
         self.leases.send_modify(|leases| _ = leases.insert(control.into(), lease));
     }
 
