@@ -141,6 +141,18 @@ async fn a_keba_p30_is_armed_driven_fed_and_given_back_with_five_seconds_between
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_current_never_comes_too_early_behind_a_heartbeat() {
+    let mut bench = Bench::new("keba-p30", keba(30));
+    bench.during(secs(20)).await;
+    for n in 0..60 {
+        bench.drive("charge", 10.0 + f64::from(n % 3));
+        bench.during(Duration::from_millis(17_300)).await;
+    }
+    assert_eq!(bench.register(LOST.0, LOST.1), 0);
+    assert_eq!(bench.failures, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_keba_stops_when_the_gateway_dies() {
     for (id, model) in [("keba-p30", 30), ("keba-p40", 40)] {
         let mut bench = Bench::new(id, keba(model));
