@@ -220,7 +220,7 @@ fn status_and_read_ask_the_running_daemon_whatever_has_become_of_its_config() {
     };
     let screen = ask(&["status"]);
     let powers = screen.lines().find(|line| line.starts_with("grid ")).unwrap();
-    assert!(powers.matches("kW").count() >= 3, "grid, battery, consumption: {screen}");
+    assert!(powers.matches('W').count() >= 3, "grid, battery, consumption: {screen}");
     let bound = screen.lines().find(|line| line.trim_start().starts_with("peak-shaving")).unwrap();
     assert!(bound.contains("most "), "{screen}");
     let read = || ask(&["read", "grid", "meter.power"]).split_whitespace().nth(1).unwrap().parse().unwrap();
