@@ -12,6 +12,7 @@ mod sma;
 mod solaredge;
 mod sungrow;
 pub mod sunspec;
+mod table;
 mod victron;
 
 pub use battery::{BatterySize, BatteryUnit};
@@ -22,4 +23,5 @@ pub use sdm630::{MeterScope, Sdm630};
 pub use sma::Sma;
 pub use solaredge::SolarEdge;
 pub use sungrow::SungrowSh;
+pub use table::{Behaviour, Fed, TableDevice, Watchdog};
 pub use victron::VictronGx;
