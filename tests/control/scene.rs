@@ -77,7 +77,7 @@ impl Scene {
         let name = DeviceName::new(format!("pv-{}", self.policy.pv.len() + 1));
         self.policy.pv.push(PvPolicy { name: name.clone(), settle: seconds(1) });
         let power = Some(Reading::good(kw(power), self.now));
-        self.snapshot.pv.push(PvState { name, power, max_age: AGE, limit: None });
+        self.snapshot.pv.push(PvState { name, power, max_age: AGE, measured: false, limit: None });
         self
     }
 

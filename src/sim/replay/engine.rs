@@ -250,7 +250,7 @@ impl Replay {
         });
         let pv = self.pv.iter().map(|name| {
             let name = name.clone();
-            PvState { name, power: Some(reading(seen.pv)), max_age, limit: None }
+            PvState { name, power: Some(reading(seen.pv)), max_age, measured: false, limit: None }
         });
         Snapshot {
             at: now,
