@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::backoff::Backoff;
 use super::plan::{Block, plan};
 use super::unit::BusUnit;
 use super::writer::{Job, Writer, day};
 use super::writing::busy;
 use super::{Answer, Ask, BusDevice, DeviceStats, ErrorKind, Leases, LinkState, Notebook, Question, SetpointReport};
+use crate::backoff::Backoff;
 use crate::clock::{IoTime, Moment};
 use crate::profile::{Image, Span, Value};
 use crate::reading::DeviceName;

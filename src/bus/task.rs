@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::Backoff;
 use super::dial::{self, Dial, Framing};
 use super::link::Link;
 use super::lookout::Lookout;
@@ -17,6 +16,7 @@ use super::unit::BusUnit;
 use super::writer::Job;
 use super::writing::Talk;
 use super::{Address, Ask, BusEvent, DeviceStats, ErrorKind, Leases, LinkState, Notebook};
+use crate::backoff::Backoff;
 use crate::clock::{Clock, Pulse};
 use crate::profile::Instance;
 use crate::reading::DeviceName;
@@ -406,9 +406,8 @@ impl<U: BusUnit> Bus<U> {
         let Some(station) = self.stations.get(i) else { return };
         self.schedule.write_at(i, station.write_at(self.clock.now()));
         let device = station.name.clone();
-        match report {
-            Some(report) => self.tell(BusEvent::Setpoint { device, report }).await,
-            None => {}
+        if let Some(report) = report {
+            self.tell(BusEvent::Setpoint { device, report }).await;
         }
     }
 

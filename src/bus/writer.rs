@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use super::backoff::Backoff;
 use super::{Lease, SafeState, SetpointReport, SetpointState};
+use crate::backoff::Backoff;
 use crate::clock::{IoTime, Moment};
 use crate::profile::{BatteryControl, Class, Control, ControlKind, Span};
 

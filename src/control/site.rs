@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::net::estimate;
+use super::trouble;
 use super::{BatteryPolicy, InputRecord, Memory, Policy};
 use crate::clock::Moment;
 use crate::reading::{DeviceName, Reading, Why, fresh};
@@ -61,17 +62,21 @@ impl<'a> Site<'a> {
         let mut left_out = Vec::new();
         for battery in &policy.batteries {
             let found = snapshot.batteries.iter().find(|state| state.name == battery.name);
-            match found.ok_or("never read".to_owned()).and_then(|state| Unit::read(battery, state, policy, now, inputs))
-            {
+            let unit = found.ok_or("never read".to_owned()).and_then(|state| {
+                let unit = Unit::read(battery, state, policy, now, inputs)?;
+                trouble::left_out(memory, state, now).map_or(Ok(unit), Err)
+            });
+            match unit {
                 Ok(unit) => units.push(unit),
                 Err(why) => left_out.push((battery.name.clone(), why)),
             }
         }
-        if units.is_empty() && policy.pv.is_empty() {
-            return Err(left_out.first().map_or_else(
-                || "no battery and no inverter that can be told anything".to_owned(),
-                |(name, why)| format!("{name}: {why}"),
-            ));
+        if units.is_empty() && !policy.may_curtail() {
+            let all: Vec<_> = left_out.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+            return Err(match all.is_empty() {
+                true => "no battery and no inverter that can be told anything".to_owned(),
+                false => all.join("; "),
+            });
         }
 
         record(inputs, "grid.battery", state.battery.as_ref(), now, state.max_age, Watts::watts);
