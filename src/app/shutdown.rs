@@ -1,5 +1,5 @@
-//! The end, in phases: no decision any more; every device into its safe state, confirmed; buses between exchanges; hub;
-//! telemetry; MQTT `offline`; the last save.
+//! The end, in phases: no decision any more; every device into its safe state, confirmed; buses, which finish what was
+//! left; hub; telemetry; MQTT `offline`; the last save.
 
 use std::sync::PoisonError;
 use std::time::Duration;
