@@ -76,6 +76,7 @@ fn json(value: &serde_json::Value) -> String {
 fn summary(profile: &Profile) -> serde_json::Value {
     serde_json::json!({
         "id": profile.id, "name": profile.name, "kind": profile.kind, "status": profile.status, "sources": profile.sources,
+        "checked": profile.checked,
     })
 }
 
@@ -131,7 +132,8 @@ fn show(profile: &Profile) -> String {
     for group in &profile.groups {
         let _ = writeln!(text, "\n{} (each {:?})", group.name, group.every);
         for line in lines.iter().filter(|line| *line.group == *group.name) {
-            let _ = writeln!(text, "  {:width$}  {:5}  {}", line.name, line.unit, line.source);
+            let doubt = if line.unconfirmed { "  (unconfirmed)" } else { "" };
+            let _ = writeln!(text, "  {:width$}  {:5}  {}{doubt}", line.name, line.unit, line.source);
         }
     }
     for control in &profile.controls {
@@ -140,6 +142,9 @@ fn show(profile: &Profile) -> String {
         for write in profile.written_by(&control.name) {
             let _ = writeln!(text, "  writes {write}");
         }
+    }
+    if !profile.checked.is_empty() {
+        let _ = writeln!(text, "\nchecked against\n  {}", profile.checked.join("\n  "));
     }
     let _ = writeln!(text, "\nsources");
     for source in &profile.sources {
@@ -157,6 +162,7 @@ const fn kind(kind: ControlKind) -> &'static str {
         ControlKind::PowerLimit => "upper limit of the power in W",
         ControlKind::Switch => "a contact: 1 closed, 0 open",
         ControlKind::CurrentLimit => "upper limit of the current in A",
+        ControlKind::Mode => "the way it runs, by number",
     }
 }
 

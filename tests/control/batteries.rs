@@ -19,7 +19,10 @@ fn a_battery_stops_at_its_soc_window() {
     assert_eq!(setpoint(&decision, "battery-1").reason, "stands by: it cannot give more at 10.0 %");
     let mut scene = Scene::new(-9.0, [self_consumption()]);
     soc(&mut scene, 0, 95.0);
-    assert_eq!(scene.one(), 0.0);
+    let decision = scene.decide();
+    assert_eq!(powers(&decision), [0.0]);
+    assert_eq!(setpoint(&decision, "battery-1").reason, "stands by: it cannot take more at 95.0 %");
+    assert_eq!(setpoint(&Scene::new(0.0, [self_consumption()]).decide(), "battery-1").reason, "stands by");
     soc(&mut scene, 0, 94.0);
     assert_eq!(scene.one(), -9.0);
 }
@@ -219,6 +222,18 @@ fn a_ramp_jumps_over_the_least_power_and_stops_above_it_on_the_way_down() {
         told.push(scene.one());
     }
     assert_eq!(told, [5.0, 8.0, 9.0, 6.0, 5.0, 0.0, 0.0]);
+}
+
+#[test]
+fn the_battery_that_was_read_last_long_ago_tells_how_sure_the_sum_is() {
+    let mut scene = Scene::new(20.0, [peak(10.0, 0)]).with_battery(0.0, 80.0);
+    assert_eq!(scene.powers(), [0.0, 10.0]);
+    let told = scene.now;
+    scene.later(seconds(3));
+    // The grid shows the 10 kW; the second battery was last read before it had them.
+    scene.grid(10.0);
+    scene.snapshot.batteries[1].power = Some(Reading::good(kw(0.0), told));
+    assert_eq!(scene.powers(), [0.0, 10.0], "still 20 kW are drawn");
 }
 
 #[test]
