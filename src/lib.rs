@@ -15,6 +15,7 @@ pub mod units; // watts are not watt-hours
 pub mod clock; // monotonic and wall time, told apart
 pub mod reading; // a value, its moment, its quality; the age check
 pub mod durable; // files that are old or new, never half
+pub mod backoff; // pauses between tries that never end
 pub mod profile; // what a device type is: points, registers, codec, SunSpec, control sequences
 pub mod bus; // one connection: leases, read plan, schedule, exchange, health
 pub mod config; // TOML -> valid Config, all errors at once

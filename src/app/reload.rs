@@ -1,16 +1,16 @@
 //! Reads the config again: a bad one changes nothing; of a good one only what changed is started anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::start::App;
 use super::{services, shutdown};
-use crate::config::{self, Difference};
+use crate::config::{self, DeviceConfig, Difference};
 use crate::control::Policy;
 use crate::dispatch::at_rest;
 use crate::http::Reload;
 use crate::reading::DeviceName;
-use crate::state::SiteSpec;
+use crate::state::{SiteSpec, Snapshot};
 
 impl App {
     /// Reads the config's file again.
@@ -64,7 +64,8 @@ impl App {
             .collect();
         self.rewire(&leaving);
         let patience = self.config.stop_bound();
-        if !self.wait_for(patience, |snapshot| leaving.iter().all(|device| at_rest(snapshot, device))).await {
+        let is_left = self.is_left();
+        if !self.wait_for(patience, |snapshot| leaving.iter().all(|device| is_left(snapshot, device))).await {
             tracing::error!(?leaving, "not every device that leaves confirmed its safe state in time");
         }
         for address in &diff.buses {
@@ -108,5 +109,21 @@ impl App {
         }
         tracing::info!(buses = diff.buses.len(), mqtt = diff.mqtt, http = diff.http, policy = diff.policy, "reloaded");
         whole
+    }
+
+    /// Whether a device is left as its owner wishes: what this run told it is confirmed to be over, and what a former run
+    /// told it is put back.
+    fn is_left(&self) -> impl Fn(&Snapshot, &DeviceName) -> bool + use<> {
+        let (leases, notebook) = (self.channels.leases.clone(), self.notebook.clone());
+        let controls = |device: &DeviceConfig| {
+            let profile = device.profile.iter().flat_map(|profile| &profile.controls);
+            (device.name.clone(), profile.map(|control| control.name.clone()).collect::<Vec<_>>())
+        };
+        let controls: BTreeMap<_, _> = self.config.devices.iter().map(controls).collect();
+        move |snapshot, device| {
+            let leases = leases.get(device).map(|leases| leases.borrow().clone()).unwrap_or_default();
+            let own = |control: &Arc<str>| leases.contains_key(control) || notebook.captured(device, control).is_none();
+            at_rest(snapshot, device, &leases) && controls.get(device).is_none_or(|controls| controls.iter().all(own))
+        }
     }
 }

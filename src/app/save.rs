@@ -60,6 +60,8 @@ pub(super) struct SavePorts {
     pub(super) memory: watch::Receiver<Memory>,
     pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
     pub(super) clock: Clock,
+    /// A clock that is behind this is not to be trusted, and is not saved.
+    pub(super) not_before: SiteTime,
 }
 
 /// Saves until it is stopped, and once more then.
@@ -84,7 +86,7 @@ pub(super) async fn run(mut ports: SavePorts, stop: CancellationToken) {
         due = now.io + EVERY;
         let saved = Saved {
             version: VERSION,
-            at: now.site,
+            at: now.site.max(ports.not_before),
             memory: ports.memory.borrow().clone(),
             windows: SavedDemand::of(&snapshot.windows),
         };
@@ -102,4 +104,28 @@ pub(super) async fn run(mut ports: SavePorts, stop: CancellationToken) {
         }
     }
     stop.cancelled().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_behind_is_not_saved_or_the_next_start_would_trust_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let time = |text: &str| text.parse::<SiteTime>().unwrap();
+        let not_before = time("2026-07-01T00:00:00Z");
+        for (clock, saved) in
+            [("2025-12-01T00:00:00Z", not_before), ("2026-08-01T00:00:00Z", time("2026-08-01T00:00:00Z"))]
+        {
+            let (_memory, memory) = watch::channel(Memory::default());
+            let (_snapshot, snapshot) = watch::channel(Arc::default());
+            let clock = Clock::simulated(time(clock), 1.0);
+            let stop = CancellationToken::new();
+            stop.cancel();
+            run(SavePorts { path: path.clone(), memory, snapshot, clock, not_before }, stop).await;
+            assert_eq!(Saved::load(&path).at, saved);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
@@ -89,8 +90,11 @@ impl App {
 
     /// Tells the metrics what there is to show.
     pub(super) fn publish_sources(&self) {
-        let outbox = self.outbox.clone();
-        let store: Figures<StoreStats> = Arc::new(move || outbox.stats());
+        let (outbox, dropped) = (self.outbox.clone(), self.dropped.clone());
+        let store: Figures<StoreStats> = Arc::new(move || {
+            let stats = outbox.stats();
+            StoreStats { dropped: stats.dropped + dropped.load(Relaxed), ..stats }
+        });
         let mqtt = self.mqtt.as_ref().map(|(_, stats)| {
             let stats = stats.clone();
             let figures: Figures<MqttFigures> = Arc::new(move || MqttFigures {

@@ -1,5 +1,5 @@
-//! The end, in phases: no decision any more; every device into its safe state, confirmed; buses between exchanges; hub;
-//! telemetry; MQTT `offline`; the last save.
+//! The end, in phases: no decision any more; every device into its safe state, confirmed; buses, which finish what was
+//! left; hub; telemetry; MQTT `offline`; the last save.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -38,10 +38,6 @@ impl App {
         }
         self.tasks.end(Phase::Control, SHORT).await;
         self.tasks.end(Phase::Dispatch, patience + SHORT).await;
-        if self.channels.snapshot.has_changed().is_err() {
-            // The hub died: nobody can see the confirmations, so the buses get the time that they may need.
-            tokio::time::sleep(patience).await;
-        }
         let buses = self.buses.values().map(|bus| bus.patience).max().unwrap_or(SHORT);
         self.tasks.end(Phase::Buses, buses).await;
         self.tasks.end(Phase::Hub, SHORT).await;

@@ -81,6 +81,8 @@ pub struct App {
     pub(super) lines: Lines,
     pub(super) notebook: Arc<dyn Notebook>,
     pub(super) outbox: Arc<Outbox>,
+    /// Notes of the hub that telemetry had no room for.
+    pub(super) dropped: Arc<AtomicU64>,
     pub(super) mqtt: Option<(Part, Arc<MqttStats>)>,
     pub(super) http: Option<(Part, SocketAddr)>,
     pub(super) reload: Reload,
@@ -166,13 +168,14 @@ impl App {
         let vitals = Vitals::default();
         let now = clock.io();
 
+        let dropped = Arc::new(AtomicU64::new(0));
         let hub = HubPorts {
             events: said,
             spec: site.subscribe(),
             saved: saved.windows,
             snapshot: snapshots,
             notes: notes.clone(),
-            dropped: Arc::new(AtomicU64::new(0)),
+            dropped: dropped.clone(),
             clock: clock.clone(),
             pulse: vitals.add("hub", now),
             stop: CancellationToken::new(),
@@ -198,7 +201,6 @@ impl App {
             snapshot: snapshot.clone(),
             clock: clock.clone(),
             pulse: vitals.add("dispatch", now),
-            patience: config.stop_bound(),
             stop: CancellationToken::new(),
         };
         let left = unconfirmed.clone();
@@ -217,7 +219,8 @@ impl App {
         };
         tasks.spawn(Phase::Telemetry, "telemetry", |stop| telemetry::run(TelemetryPorts { stop, ..ports }));
 
-        let ports = SavePorts { path: saved_path, memory, snapshot: snapshot.clone(), clock: clock.clone() };
+        let ports =
+            SavePorts { path: saved_path, memory, snapshot: snapshot.clone(), clock: clock.clone(), not_before };
         tasks.spawn(Phase::Service, "save", |stop| save::run(ports, stop));
         let watched = vitals.clone();
         let watching = clock.clone();
@@ -237,6 +240,7 @@ impl App {
             lines: Lines::default(),
             notebook,
             outbox,
+            dropped,
             mqtt: None,
             http: None,
             reload: Reload { successful: true, at: clock.now().site },

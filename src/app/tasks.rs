@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// The phases of the end, in order.
@@ -31,6 +31,7 @@ struct Running {
     name: String,
     phase: Phase,
     stop: CancellationToken,
+    task: AbortHandle,
 }
 
 /// A task that may be ended alone.
@@ -59,8 +60,9 @@ impl Tasks {
         F: Future<Output = ()> + Send + 'static,
     {
         let stop = CancellationToken::new();
-        let id = self.set.spawn(task(stop.clone())).id();
-        self.running.insert(id, Running { name: name.into(), phase, stop: stop.clone() });
+        let handle = self.set.spawn(task(stop.clone()));
+        let id = handle.id();
+        self.running.insert(id, Running { name: name.into(), phase, stop: stop.clone(), task: handle });
         Part { id, stop }
     }
 
@@ -108,6 +110,7 @@ impl Tasks {
         if tokio::time::timeout(patience, ended).await.is_err() {
             let late: Vec<_> = self.running.iter().filter(wanted).map(|(_, running)| &running.name).collect();
             tracing::error!(?late, ?patience, "tasks did not end in time");
+            self.running.iter().filter(wanted).for_each(|(_, running)| running.task.abort());
             self.running.retain(|id, running| !wanted(&(id, &*running)));
         }
     }
@@ -125,6 +128,8 @@ impl Tasks {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -141,10 +146,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_task_that_does_not_end_does_not_hold_up_the_end() {
         let mut tasks = Tasks::default();
-        tasks.spawn(Phase::Buses, "stubborn", |_| std::future::pending());
+        let held = Arc::new(());
+        let holds = held.clone();
+        tasks.spawn(Phase::Buses, "stubborn", |_| async move {
+            let _held = holds;
+            std::future::pending().await
+        });
         tasks.spawn(Phase::Hub, "next", |stop| async move { stop.cancelled().await });
         tasks.end(Phase::Buses, Duration::from_secs(3)).await;
         tasks.end(Phase::Hub, Duration::from_secs(3)).await;
         assert!(tasks.running.is_empty());
+        assert_eq!(Arc::strong_count(&held), 1, "it does no more");
     }
 }

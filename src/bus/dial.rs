@@ -35,7 +35,7 @@ pub enum Framing {
     },
 }
 
-/// Longest wait for one address of a host to accept.
+/// Longest wait for the name server, and for one address of a host to accept.
 const CONNECT: Duration = Duration::from_secs(5);
 /// A dead peer is noticed after `IDLE + 3 * INTERVAL` without any traffic.
 const IDLE: Duration = Duration::from_secs(15);
@@ -66,7 +66,10 @@ fn rtu(line: &SerialLine) -> Framing {
 
 async fn tcp(host: String, port: u16) -> io::Result<Box<dyn Stream>> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in tokio::net::lookup_host((host.as_str(), port)).await? {
+    let slow = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer from the name server");
+    let addresses =
+        tokio::time::timeout(CONNECT, tokio::net::lookup_host((host.as_str(), port))).await.map_err(slow)??;
+    for address in addresses {
         match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 stream.set_nodelay(true)?;

@@ -5,7 +5,6 @@
 //! cancelled RTU call, an unbounded wait, a register written without a lease.
 
 mod address;
-mod backoff;
 mod dial;
 mod event;
 mod lease;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::backoff::Backoff;
+use crate::backoff::Backoff;
 use crate::clock::IoTime;
 
 /// What to do next.

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::backoff::Backoff;
 use super::plan::{Block, plan};
 use super::unit::BusUnit;
 use super::writer::{Job, Writer, day};
 use super::writing::busy;
 use super::{Answer, Ask, BusDevice, DeviceStats, ErrorKind, Leases, LinkState, Notebook, Question, SetpointReport};
+use crate::backoff::Backoff;
 use crate::clock::{IoTime, Moment};
 use crate::profile::{Image, Span, Value};
 use crate::reading::DeviceName;
@@ -38,6 +38,7 @@ pub(super) struct Station<U> {
     /// Polls still to be thrown away.
     pub warmup: u32,
     leases: watch::Receiver<Leases>,
+    /// Nobody can renew its leases.
     orphaned: bool,
     plans: Vec<Option<Vec<Planned>>>,
     reading: Option<Reading>,
@@ -126,10 +127,11 @@ impl<U: BusUnit> Station<U> {
         self.answers.clear();
     }
 
-    /// Takes over new leases, if there are any; what is to be reported at once.
-    pub fn take_leases(&mut self, now: Moment) -> Option<Vec<SetpointReport>> {
-        let orphaned = self.leases.has_changed().is_err();
-        if orphaned && self.orphaned || !orphaned && !self.leases.has_changed().unwrap_or(false) {
+    /// Takes over new leases, if there are any; what is to be reported at once. `alone`: nobody but the bus sees to them.
+    pub fn take_leases(&mut self, alone: bool, now: Moment) -> Option<Vec<SetpointReport>> {
+        let changed = self.leases.has_changed();
+        let orphaned = alone || changed.is_err();
+        if orphaned == self.orphaned && !changed.unwrap_or(false) {
             return None;
         }
         self.orphaned = orphaned;
@@ -153,6 +155,16 @@ impl<U: BusUnit> Station<U> {
             }
         }
         Some(reports)
+    }
+
+    /// The bus ends: so do all leases.
+    pub fn end(&mut self, now: Moment) {
+        self.writers.iter_mut().for_each(|writer| writer.lease(None, true, now.io));
+    }
+
+    /// Whether it answers and is not in its safe state.
+    pub fn is_owed(&self, now: Moment) -> bool {
+        self.link == LinkState::Up && !self.writers.iter().all(|writer| writer.at_rest(now))
     }
 
     /// When its writers next have something to do.

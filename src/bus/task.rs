@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::Backoff;
 use super::dial::{self, Dial, Framing};
 use super::link::Link;
 use super::lookout::Lookout;
@@ -17,6 +16,7 @@ use super::unit::BusUnit;
 use super::writer::Job;
 use super::writing::Talk;
 use super::{Address, Ask, BusEvent, DeviceStats, ErrorKind, Leases, LinkState, Notebook};
+use crate::backoff::Backoff;
 use crate::clock::{Clock, Pulse};
 use crate::profile::Instance;
 use crate::reading::DeviceName;
@@ -39,7 +39,7 @@ pub struct BusDevice<U = Instance> {
     pub unit: u8,
     /// Its profile, bound.
     pub instance: U,
-    /// What it shall do. A closed channel (dispatch is gone) means: the safe state of every lease, now.
+    /// What it shall do. A closed channel (nobody can renew a lease) means: the safe state of every lease, now.
     pub leases: watch::Receiver<Leases>,
     /// Its counters.
     pub stats: Arc<DeviceStats>,
@@ -49,7 +49,8 @@ pub struct BusDevice<U = Instance> {
 pub struct BusPorts {
     /// The clock.
     pub clock: Clock,
-    /// To the hub; awaited.
+    /// To the hub; awaited. A closed channel (the hub is gone: nobody sees what becomes of a lease) means: the safe state
+    /// of every lease, now.
     pub events: mpsc::Sender<BusEvent>,
     /// Questions from outside the flow.
     pub asks: mpsc::Receiver<Ask>,
@@ -57,12 +58,11 @@ pub struct BusPorts {
     pub notebook: Arc<dyn Notebook>,
     /// Marked at each turn of the loop, whether devices answer or not.
     pub pulse: Pulse,
-    /// Ends the task between two exchanges. Safe states were written before, by lease.
+    /// Ends the task between two exchanges, once every device that answers is in its safe state.
     pub stop: CancellationToken,
 }
 
-/// Runs a bus until it is stopped. When the hub is gone nobody hears it any more, but the leases' ends and safe states are
-/// still its to enforce: it goes on until it is stopped.
+/// Runs a bus until it is stopped.
 pub async fn run<U: BusUnit>(spec: BusSpec<U>, ports: BusPorts) {
     let way = dial::to(&spec.address);
     run_over(way, spec, ports).await;
@@ -71,15 +71,8 @@ pub async fn run<U: BusUnit>(spec: BusSpec<U>, ports: BusPorts) {
 /// [`run`] over streams of the caller's, whatever the address says.
 pub async fn run_over<U: BusUnit>(way: (Framing, Dial), spec: BusSpec<U>, ports: BusPorts) {
     let clients = spec.devices.iter().map(|device| device.instance.manners().clients).filter(|n| *n > 0).min();
-    let mut bus = Bus::new(way, spec, ports, clients);
-    while let Err(HubGone) = Box::pin(bus.run()).await {
-        tracing::error!("the hub is gone: the bus only keeps its leases");
-        bus.events = None;
-    }
+    Box::pin(Bus::new(way, spec, ports, clients).run()).await;
 }
-
-/// Nobody takes events any more.
-struct HubGone;
 
 /// Questions that wait in the bus; more wait in their channel.
 const ASKS: usize = 16;
@@ -90,13 +83,14 @@ const LINGER: Duration = Duration::from_millis(200);
 
 struct Bus<U> {
     clock: Clock,
-    /// `None` once the hub is gone.
-    events: Option<mpsc::Sender<BusEvent>>,
+    events: mpsc::Sender<BusEvent>,
     asks: mpsc::Receiver<Ask>,
     asks_closed: bool,
     notebook: Arc<dyn Notebook>,
     pulse: Pulse,
     stop: CancellationToken,
+    /// Stopped, and the leases that were left are ended.
+    ending: bool,
     link: Link,
     schedule: Schedule,
     lookout: Lookout,
@@ -128,24 +122,25 @@ impl<U: BusUnit> Bus<U> {
             connect_delay: manners().map(|manners| manners.connect_delay).max().unwrap_or_default(),
             stations,
             clock,
-            events: Some(events),
+            events,
             asks,
             asks_closed: false,
             notebook,
             pulse,
             stop,
+            ending: false,
         }
     }
 
-    async fn run(&mut self) -> Result<(), HubGone> {
+    async fn run(mut self) {
         let stop = self.stop.clone();
         let mut stopped = std::pin::pin!(stop.cancelled());
         for i in 0..self.stations.len() {
-            self.introduce(i).await?;
+            self.introduce(i).await;
         }
-        while !self.stop.is_cancelled() {
+        while !self.ended() {
             self.pulse.mark(self.clock.io());
-            self.take_leases().await?;
+            self.take_leases().await;
             while self.stations.iter().map(|station| station.asks.len()).sum::<usize>() < ASKS
                 && let Ok(ask) = self.asks.try_recv()
             {
@@ -158,7 +153,7 @@ impl<U: BusUnit> Bus<U> {
                 }
                 tokio::select! {
                     biased;
-                    () = &mut stopped => {}
+                    () = &mut stopped, if !self.ending => {}
                     () = self.lookout.changed() => {}
                     ask = self.asks.recv(), if !self.asks_closed => match ask {
                         Some(ask) => self.take(ask),
@@ -167,35 +162,48 @@ impl<U: BusUnit> Bus<U> {
                     () = self.clock.sleep_until(until) => {}
                 }
             } else if self.link.is_open() {
-                self.act(action).await?;
+                self.act(action).await;
             } else {
                 tokio::select! {
                     biased;
-                    () = &mut stopped => {}
-                    connected = self.connect() => connected?,
+                    () = &mut stopped, if !self.ending => {}
+                    () = self.connect() => {}
                 }
             }
         }
-        Ok(())
+    }
+
+    /// Whether it was stopped and no device that answers is owed its safe state. In an orderly stop dispatch has seen to
+    /// that before; what it left, because it died, hangs or had too little time, is seen to here.
+    fn ended(&mut self) -> bool {
+        if !self.stop.is_cancelled() {
+            return false;
+        }
+        let now = self.clock.now();
+        if !std::mem::replace(&mut self.ending, true) {
+            for (i, station) in self.stations.iter_mut().enumerate() {
+                station.end(now);
+                self.schedule.write_at(i, station.write_at(now));
+            }
+        }
+        !self.stations.iter().any(|station| station.is_owed(now))
     }
 
     /// Says which points a device has, once it is known.
-    async fn introduce(&mut self, i: usize) -> Result<(), HubGone> {
-        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+    async fn introduce(&mut self, i: usize) {
+        let Some(station) = self.stations.get_mut(i) else { return };
         if station.unit.identify().is_some() {
-            return Ok(());
+            return;
         }
         station.replan();
         self.schedule.known(i, true);
         let event = BusEvent::Identified { device: station.name.clone(), points: station.unit.points().clone() };
-        self.tell(event).await
+        self.tell(event).await;
     }
 
-    async fn tell(&mut self, event: BusEvent) -> Result<(), HubGone> {
-        match &self.events {
-            Some(events) => events.send(event).await.map_err(|_| HubGone),
-            None => Ok(()),
-        }
+    async fn tell(&mut self, event: BusEvent) {
+        // Nobody may take events any more; what that means for the leases is seen in `take_leases`.
+        _ = self.events.send(event).await;
     }
 
     fn take(&mut self, ask: Ask) {
@@ -207,22 +215,21 @@ impl<U: BusUnit> Bus<U> {
         self.schedule.asked(i, Some(self.clock.io()));
     }
 
-    async fn take_leases(&mut self) -> Result<(), HubGone> {
-        let now = self.clock.now();
+    async fn take_leases(&mut self) {
+        let (now, alone) = (self.clock.now(), self.ending || self.events.is_closed());
         for i in 0..self.stations.len() {
             let Some(station) = self.stations.get_mut(i) else { continue };
-            let Some(reports) = station.take_leases(now) else { continue };
+            let Some(reports) = station.take_leases(alone, now) else { continue };
             self.schedule.write_at(i, station.write_at(now));
             let device = station.name.clone();
             for report in reports {
-                self.tell(BusEvent::Setpoint { device: device.clone(), report }).await?;
+                self.tell(BusEvent::Setpoint { device: device.clone(), report }).await;
             }
         }
-        Ok(())
     }
 
     /// Opens the connection, or tells everybody that there is none.
-    async fn connect(&mut self) -> Result<(), HubGone> {
+    async fn connect(&mut self) {
         match self.link.open().await {
             Ok(()) => {
                 self.reconnect.reset();
@@ -233,13 +240,12 @@ impl<U: BusUnit> Bus<U> {
                     // A write that was computed before the connection stood may have ended meanwhile.
                     self.schedule.write_at(i, station.write_at(now));
                 }
-                Ok(())
             }
             Err(error) => self.unreachable(&error).await,
         }
     }
 
-    async fn unreachable(&mut self, error: &std::io::Error) -> Result<(), HubGone> {
+    async fn unreachable(&mut self, error: &std::io::Error) {
         let now = self.clock.now();
         let pause = self.reconnect.fail();
         self.schedule.hold(now.io + pause);
@@ -248,14 +254,13 @@ impl<U: BusUnit> Bus<U> {
             let Some(station) = self.stations.get_mut(i) else { continue };
             station.drop_reading();
             station.stats.error(ErrorKind::Connect);
-            self.down(i, reason.clone()).await?;
+            self.down(i, reason.clone()).await;
         }
         for (i, group) in self.schedule.pass_over(now.io) {
             let Some(station) = self.stations.get(i) else { continue };
             let device = station.name.clone();
-            self.tell(BusEvent::Failed { device, group, kind: ErrorKind::Connect, at: now }).await?;
+            self.tell(BusEvent::Failed { device, group, kind: ErrorKind::Connect, at: now }).await;
         }
-        Ok(())
     }
 
     /// The likeliest reason why a device that serves one client does not serve us.
@@ -263,9 +268,9 @@ impl<U: BusUnit> Bus<U> {
         if self.single { " (it serves one client: does another one hold it?)" } else { "" }
     }
 
-    async fn act(&mut self, action: Action) -> Result<(), HubGone> {
+    async fn act(&mut self, action: Action) {
         match action {
-            Action::Wait(_) => Ok(()),
+            Action::Wait(_) => {}
             Action::Identify(i) => self.identify(i).await,
             Action::Poll(i, group) => self.poll(i, group).await,
             Action::Answer(i) => self.answer(i).await,
@@ -280,7 +285,7 @@ impl<U: BusUnit> Bus<U> {
         talk(&mut self.link, &self.clock, station).ask(request).await
     }
 
-    async fn identify(&mut self, i: usize) -> Result<(), HubGone> {
+    async fn identify(&mut self, i: usize) {
         let Some(span) = self.stations.get(i).and_then(|station| station.unit.identify()) else {
             return self.introduce(i).await;
         };
@@ -288,14 +293,14 @@ impl<U: BusUnit> Bus<U> {
         let result = self.ask(i, span).await;
         let now = self.clock.io();
         self.schedule.identify_at(i, now);
-        self.settle(i, result.as_ref().err().copied(), sent).await?;
-        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        self.settle(i, result.as_ref().err().copied(), sent).await;
+        let Some(station) = self.stations.get_mut(i) else { return };
         let told = match &result {
             Ok(words) => station.unit.identified(Some(words)),
-            Err(kind) if silence(*kind) => return Ok(()),
+            Err(kind) if silence(*kind) => return,
             Err(kind) if super::writing::busy(*kind) => {
                 self.schedule.identify_at(i, now + Duration::from_secs(1));
-                return Ok(());
+                return;
             }
             Err(_) => station.unit.identified(None),
         };
@@ -304,20 +309,19 @@ impl<U: BusUnit> Bus<U> {
             let pause = station.mistaken.fail();
             self.schedule.identify_at(i, now + pause);
             let (device, at) = (station.name.clone(), self.clock.now());
-            self.down(i, reason).await?;
+            self.down(i, reason).await;
             return self.tell(BusEvent::Failed { device, group: 0, kind: ErrorKind::Identity, at }).await;
         }
         if station.unit.identify().is_none() {
             station.mistaken.reset();
-            self.introduce(i).await?;
-            self.up(i).await?;
+            self.introduce(i).await;
+            self.up(i).await;
         }
-        Ok(())
     }
 
-    async fn poll(&mut self, i: usize, group: usize) -> Result<(), HubGone> {
+    async fn poll(&mut self, i: usize, group: usize) {
         let now = self.clock.now();
-        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        let Some(station) = self.stations.get_mut(i) else { return };
         let resumed = station.is_reading(group);
         let span = station.next_read(group, now);
         if !resumed {
@@ -325,22 +329,22 @@ impl<U: BusUnit> Bus<U> {
         }
         let Some(span) = span else {
             self.schedule.finished(i);
-            return Ok(());
+            return;
         };
         let result = self.ask(i, span).await;
-        self.settle(i, result.as_ref().err().copied(), now.io).await?;
+        self.settle(i, result.as_ref().err().copied(), now.io).await;
         let at = self.clock.now();
-        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        let Some(station) = self.stations.get_mut(i) else { return };
         let device = station.name.clone();
         let event = match station.read(result, at) {
-            Polling::More => return Ok(()),
+            Polling::More => return,
             Polling::Done(None) => {
                 self.schedule.finished(i);
-                return Ok(());
+                return;
             }
             Polling::Later(pause) => {
                 self.schedule.again(i, group, at.io + pause);
-                return Ok(());
+                return;
             }
             Polling::Done(Some((sent, values))) => {
                 station.writers.iter_mut().for_each(|writer| writer.follow(at.io));
@@ -353,29 +357,28 @@ impl<U: BusUnit> Bus<U> {
         self.tell(event).await
     }
 
-    async fn answer(&mut self, i: usize) -> Result<(), HubGone> {
+    async fn answer(&mut self, i: usize) {
         // Points are read a group at a time: a poll between two of its reads would start the group anew.
         loop {
             let now = self.clock.now();
-            let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+            let Some(station) = self.stations.get_mut(i) else { return };
             let Some(span) = station.next_answer(now) else { break };
             let result = self.ask(i, span).await;
-            self.settle(i, result.as_ref().err().copied(), now.io).await?;
+            self.settle(i, result.as_ref().err().copied(), now.io).await;
             let at = self.clock.now();
-            let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+            let Some(station) = self.stations.get_mut(i) else { return };
             if !station.answer(result, at.io.since(now.io), at) || !self.link.is_open() {
                 break;
             }
         }
-        let Some(station) = self.stations.get(i) else { return Ok(()) };
+        let Some(station) = self.stations.get(i) else { return };
         let waiting = (!station.asks.is_empty()).then(|| self.clock.io());
         self.schedule.asked(i, waiting);
-        Ok(())
     }
 
-    async fn write(&mut self, i: usize) -> Result<(), HubGone> {
+    async fn write(&mut self, i: usize) {
         let now = self.clock.now();
-        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        let Some(station) = self.stations.get_mut(i) else { return };
         let mut report = None;
         let mut last = None;
         if let Some((w, job)) = station.write_due(now) {
@@ -394,18 +397,17 @@ impl<U: BusUnit> Bus<U> {
                     }
                 }
             }
-            let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+            let Some(station) = self.stations.get_mut(i) else { return };
             station.writers = writers;
         }
         if let Some(result) = last {
-            self.settle(i, result.err(), now.io).await?;
+            self.settle(i, result.err(), now.io).await;
         }
-        let Some(station) = self.stations.get(i) else { return Ok(()) };
+        let Some(station) = self.stations.get(i) else { return };
         self.schedule.write_at(i, station.write_at(self.clock.now()));
         let device = station.name.clone();
-        match report {
-            Some(report) => self.tell(BusEvent::Setpoint { device, report }).await,
-            None => Ok(()),
+        if let Some(report) = report {
+            self.tell(BusEvent::Setpoint { device, report }).await;
         }
     }
 
@@ -419,14 +421,16 @@ impl<U: BusUnit> Bus<U> {
     }
 
     /// Draws the consequences of an exchange that began at `sent`.
-    async fn settle(&mut self, i: usize, error: Option<ErrorKind>, sent: crate::clock::IoTime) -> Result<(), HubGone> {
+    async fn settle(&mut self, i: usize, error: Option<ErrorKind>, sent: crate::clock::IoTime) {
         let now = self.clock.io();
-        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        let Some(station) = self.stations.get_mut(i) else { return };
         match error.filter(|kind| silence(*kind)) {
             None => {
                 station.failures = 0;
                 self.schedule.heard(i, now, station.unit.manners().gap);
-                if station.unit.identify().is_none() { self.up(i).await } else { Ok(()) }
+                if station.unit.identify().is_none() {
+                    self.up(i).await;
+                }
             }
             Some(kind) => {
                 station.failures += 1;
@@ -435,16 +439,18 @@ impl<U: BusUnit> Bus<U> {
                 self.schedule.hold(quiet);
                 self.schedule.silent(i, now, now.since(sent) + quiet.since(now));
                 let hint = if kind == ErrorKind::Transport { self.hint() } else { "" };
-                if failures >= DOWN { self.down(i, format!("{kind}{hint}")).await } else { Ok(()) }
+                if failures >= DOWN {
+                    self.down(i, format!("{kind}{hint}")).await;
+                }
             }
         }
     }
 
-    async fn up(&mut self, i: usize) -> Result<(), HubGone> {
+    async fn up(&mut self, i: usize) {
         let at = self.clock.now();
-        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        let Some(station) = self.stations.get_mut(i) else { return };
         if station.link == LinkState::Up {
-            return Ok(());
+            return;
         }
         tracing::info!(device = %station.name, "answers");
         station.link = LinkState::Up;
@@ -454,12 +460,12 @@ impl<U: BusUnit> Bus<U> {
         self.tell(event).await
     }
 
-    async fn down(&mut self, i: usize, reason: String) -> Result<(), HubGone> {
+    async fn down(&mut self, i: usize, reason: String) {
         let at = self.clock.now();
-        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
+        let Some(station) = self.stations.get_mut(i) else { return };
         let state = station.away(reason);
         if std::mem::discriminant(&station.link) == std::mem::discriminant(&state) {
-            return Ok(());
+            return;
         }
         match &state {
             LinkState::Asleep => tracing::info!(device = %station.name, "asleep"),

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use super::backoff::Backoff;
 use super::{Lease, SafeState, SetpointReport, SetpointState};
+use crate::backoff::Backoff;
 use crate::clock::{IoTime, Moment};
 use crate::profile::{BatteryControl, Class, Control, ControlKind, Span};
 
@@ -110,6 +110,8 @@ pub(super) struct Writer {
     spent: Option<i64>,
     /// Registers written on a day.
     writes: (i64, u32),
+    /// Why the last drive came to nothing.
+    trouble: Option<SetpointState>,
     /// Lease of which was last reported, and whether as a safe state.
     reported: Option<(u64, bool)>,
     /// The last report.
@@ -136,6 +138,7 @@ impl Writer {
             busy: 0,
             spent: None,
             writes,
+            trouble: None,
             reported: None,
             last: None,
         }
@@ -148,6 +151,17 @@ impl Writer {
             && (lease.is_none() || orphaned)
         {
             held.valid_until = held.valid_until.min(now);
+        }
+    }
+
+    /// Whether nothing is left to do for the goal: it is written, and read back where it can be.
+    pub fn at_rest(&self, now: Moment) -> bool {
+        match (self.goal(now), self.told) {
+            (Goal::Rest, _) => true,
+            (Goal::Drive(value), Told::Drive { value: told, .. }) => {
+                self.same(told, value) && (self.stage == Stage::Confirmed || self.verify_at.is_none())
+            }
+            _ => false,
         }
     }
 
@@ -204,10 +218,15 @@ impl Writer {
         self.lease.filter(|lease| now < lease.valid_until).and_then(|lease| lease.value)
     }
 
+    /// Nothing is driven for now: a drive broke off, or the budget of the day is spent.
+    fn paused(&self, now: Moment) -> bool {
+        self.spent == Some(day(now)) || now.io < self.drive_from
+    }
+
     fn goal(&self, now: Moment) -> Goal {
         let release = if self.touched { Goal::Release } else { Goal::Rest };
         let Some(lease) = self.lease else { return release };
-        if self.spent == Some(day(now)) || now.io < self.drive_from {
+        if self.paused(now) {
             return release;
         }
         match (self.live(now.io), lease.safe) {
@@ -292,11 +311,11 @@ impl Writer {
                 let budget = self.control.budget.unwrap_or(0);
                 let reason =
                     format!("the budget of {budget} flash writes a day is spent; released until tomorrow (UTC)");
-                self.report(SetpointState::Refused(reason), now)
+                self.troubled(SetpointState::Refused(reason), now)
             }
             Outcome::Refused(reason) => {
                 self.drive_from = now.io + self.drives.fail();
-                self.report(SetpointState::Refused(reason), now)
+                self.troubled(SetpointState::Refused(reason), now)
             }
             Outcome::Failed { reason, wrote } => self.failed(job, reason, wrote, now),
         }
@@ -322,7 +341,13 @@ impl Writer {
                 return None;
             }
         }
-        self.report(SetpointState::Failed(reason), now)
+        self.troubled(SetpointState::Failed(reason), now)
+    }
+
+    /// The lease is not kept: said until a drive succeeds, also for the leases that come meanwhile.
+    fn troubled(&mut self, state: SetpointState, now: Moment) -> Option<SetpointReport> {
+        self.trouble = Some(state.clone());
+        self.report(state, now)
     }
 
     fn written(&mut self, job: Job, checks: Vec<Check>, now: Moment) -> Option<SetpointReport> {
@@ -334,6 +359,7 @@ impl Writer {
                     && self.stage != Stage::Differs;
                 self.told = Told::Drive { value, at: now.io };
                 self.touched = true;
+                self.trouble = None;
                 let verify = self.verify_at.filter(|_| refreshed).unwrap_or(settled);
                 self.verify_at = (!checks.is_empty()).then_some(verify);
                 if checks.is_empty() {
@@ -389,11 +415,12 @@ impl Writer {
     /// What there is to report without anything written: a new lease that what was told satisfies already.
     pub fn settle(&mut self, now: Moment) -> Option<SetpointReport> {
         let lease = self.lease?;
-        if self.spent == Some(day(now)) && self.live(now.io).is_some() {
-            if self.reported.is_some_and(|(serial, _)| serial == lease.serial) {
-                return None;
-            }
-            return self.done(Job::Look, Outcome::Spent, now);
+        if self.paused(now)
+            && self.live(now.io).is_some()
+            && let Some(trouble) = self.trouble.clone()
+        {
+            let said = self.reported.is_some_and(|(serial, _)| serial == lease.serial);
+            return if said { None } else { self.report(trouble, now) };
         }
         let fits = match (self.goal(now), self.told) {
             (Goal::Rest, _) => now.io >= self.drive_from,
@@ -406,7 +433,15 @@ impl Writer {
     }
 
     fn report_stage(&mut self, now: Moment) -> Option<SetpointReport> {
-        let safe = self.told == Told::Release || self.live(now.io).is_none();
+        let live = self.live(now.io).is_some();
+        if live
+            && self.told == Told::Release
+            && let Some(trouble) = self.trouble.clone()
+        {
+            // It rests because the lease cannot be kept, not because that has ended.
+            return self.report(trouble, now);
+        }
+        let safe = self.told == Told::Release || !live;
         let state = match (safe, self.stage) {
             (false, Stage::Confirmed) => SetpointState::Confirmed,
             (false, _) => SetpointState::Written,

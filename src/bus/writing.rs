@@ -148,6 +148,10 @@ impl<U: BusUnit> Talk<'_, U> {
     }
 
     async fn release(&mut self, writer: &mut Writer, notebook: &dyn Notebook) -> Outcome {
+        if self.unit.identify().is_some() {
+            // Its registers are not known: nothing written would pass for a release.
+            return Outcome::Failed { reason: "the device is not identified yet".to_owned(), wrote: false };
+        }
         let control = writer.control.name.clone();
         let kept = notebook.captured(self.name, &control).unwrap_or_default();
         let steps = self.unit.release(&control, &kept);

@@ -4,10 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::exit;
 use crate::config::{self, Config, Diagnostics};
-
-/// The config is not valid (`EX_CONFIG` of sysexits.h).
-const INVALID: u8 = 78;
 
 /// Reads a config, says all that is wrong with it, and prints the site as understood.
 ///
@@ -40,7 +38,7 @@ pub fn run(args: &CheckArgs) -> ExitCode {
             None => eprintln!("{} is not valid: {}", args.config.display(), count(diagnostics.errors.len())),
         }
     }
-    if config.is_some() { ExitCode::SUCCESS } else { ExitCode::from(INVALID) }
+    if config.is_some() { ExitCode::SUCCESS } else { ExitCode::from(exit::CONFIG) }
 }
 
 /// To standard output. A reader that has left (`| head`) is no fault.
@@ -109,8 +107,8 @@ mod tests {
     #[test]
     fn the_exit_code_says_whether_the_config_is_valid() {
         assert_eq!(check("[site]\nname = \"a\"\n"), ExitCode::SUCCESS);
-        assert_eq!(check("[site]\nname = 1\n"), ExitCode::from(INVALID));
+        assert_eq!(check("[site]\nname = 1\n"), ExitCode::from(exit::CONFIG));
         let args = CheckArgs { config: "/nowhere/site.toml".into(), json: false };
-        assert_eq!(run(&args), ExitCode::from(INVALID));
+        assert_eq!(run(&args), ExitCode::from(exit::CONFIG));
     }
 }

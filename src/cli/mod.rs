@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand.
 //!
 //! Exit codes follow sysexits(3): 0 well, 1 it did not do what was asked, 64 wrong usage, 65 bad input data, 69 not
-//! there, 70 a fault of ours, 78 a config error.
+//! there, 70 a fault of ours, 73 no output, 78 a config error.
 
 pub mod check;
 mod demo;
@@ -28,6 +28,8 @@ pub mod exit {
     pub const UNAVAILABLE: u8 = 69;
     /// A fault of ours (EX_SOFTWARE).
     pub const SOFTWARE: u8 = 70;
+    /// The output cannot be written (EX_CANTCREAT).
+    pub const OUTPUT: u8 = 73;
     /// A config error (EX_CONFIG): systemd does not start again.
     pub const CONFIG: u8 = 78;
 }

@@ -6,11 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::exit;
 use crate::profile::library::Library;
 use crate::profile::{BatteryControl, Control, ControlKind, Profile};
-
-/// EX_CONFIG of sysexits.h: a profile of the folder is faulty.
-const EXIT_CONFIG: u8 = 78;
 
 /// Lists the device profiles, or shows one: its points, registers, controls and sources.
 #[derive(Clone, Debug, clap::Args)]
@@ -36,7 +34,7 @@ pub fn run(args: &ProfilesArgs) -> ExitCode {
             for error in errors {
                 eprintln!("{error}");
             }
-            return ExitCode::from(EXIT_CONFIG);
+            return ExitCode::from(exit::CONFIG);
         }
     };
     let Some(id) = &args.id else {

@@ -9,7 +9,7 @@ use crate::config::Tariff;
 use crate::control::{Decision, DemandRecord, Outcome, Standing};
 use crate::reading::{Quality, Reading};
 use crate::sim::Truth;
-use crate::state::{BatteryState, Snapshot};
+use crate::state::{BatteryState, SitePower, Snapshot};
 use crate::units::{Soc, Watts};
 
 /// Width of bars.
@@ -44,7 +44,7 @@ pub fn redraw(before: &str, frame: &str) -> String {
 
 /// One plain line, where there is no terminal.
 pub fn line(snapshot: &Snapshot, decision: &Decision, truth: &Truth, scene: &Scene) -> String {
-    let flow = Flow::of(snapshot);
+    let flow = SitePower::of(snapshot, snapshot.at);
     let time = scene.time_zone.to_datetime(truth.at).strftime("%H:%M").to_string();
     let socs: Vec<String> = snapshot.batteries.iter().map(|battery| soc(battery, snapshot.at)).collect();
     let mut text = format!(
@@ -53,7 +53,7 @@ pub fn line(snapshot: &Snapshot, decision: &Decision, truth: &Truth, scene: &Sce
         Shown(flow.pv),
         Shown(flow.battery),
         socs.join(", "),
-        Shown(flow.load),
+        Shown(flow.consumption),
     );
     if let Some(demand) = &decision.demand {
         let _ = write!(text, "  window {:.1} of {:.1}", demand.projection, demand.limit);
@@ -67,25 +67,6 @@ pub fn summary(truth: &Truth, tariff: &Tariff) -> String {
     let mut text = String::new();
     let _ = write_summary(&mut text, truth, tariff);
     text
-}
-
-/// Powers as the daemon sees them; `None` where one is not to be had.
-struct Flow {
-    grid: Option<Watts>,
-    pv: Option<Watts>,
-    battery: Option<Watts>,
-    load: Option<Watts>,
-}
-
-impl Flow {
-    fn of(snapshot: &Snapshot) -> Self {
-        let now = snapshot.at;
-        let grid = good(snapshot.grid.power, now, snapshot.grid.max_age);
-        let pv = snapshot.pv.iter().map(|pv| good(pv.power, now, pv.max_age)).sum();
-        let battery = snapshot.batteries.iter().map(|one| good(one.power, now, one.max_age)).sum();
-        let load = [grid, pv, battery].into_iter().sum();
-        Self { grid, pv, battery, load }
-    }
 }
 
 fn good(reading: Option<Reading<Watts>>, now: Moment, limit: Duration) -> Option<Watts> {
@@ -112,7 +93,7 @@ fn write_frame(
     truth: &Truth,
     scene: &Scene,
 ) -> fmt::Result {
-    let flow = Flow::of(snapshot);
+    let flow = SitePower::of(snapshot, snapshot.at);
     let time = scene.time_zone.to_datetime(truth.at).strftime("%a %H:%M");
     writeln!(out, "wattkeeper demo  {time}  [{}] {:3.0} %", bar(scene.progress, None), 100.0 * scene.progress)?;
     writeln!(out)?;
@@ -125,7 +106,7 @@ fn write_frame(
         let (soc, told) = (soc(battery, snapshot.at), told(battery));
         writeln!(out, "  {:<16}{:>10}  {soc:>5}  {told}", battery.name, Shown(power))?;
     }
-    writeln!(out, "  {:<16}{:>10}", "load", Shown(flow.load))?;
+    writeln!(out, "  {:<16}{:>10}", "load", Shown(flow.consumption))?;
     writeln!(out)?;
     match &decision.demand {
         Some(demand) => write_window(out, demand, scene.window)?,
@@ -172,7 +153,7 @@ fn bar(share: f64, mark: Option<f64>) -> String {
 }
 
 fn soc(battery: &BatteryState, now: Moment) -> String {
-    let soc = battery.soc.filter(|soc| soc.quality(now, battery.max_age) != Quality::Stale);
+    let soc = battery.soc.filter(|soc| soc.quality(now, battery.soc_max_age) != Quality::Stale);
     soc.and_then(|soc: Reading<Soc>| soc.show()).map_or_else(|| "-".to_owned(), |soc| soc.to_string())
 }
 

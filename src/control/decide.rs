@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::allocate::allocate;
 use super::bounds::Nest;
 use super::curtail::curtail;
-use super::memory::Recent;
 use super::net::commanded;
 use super::pace::{ease, pace};
 use super::rule;
@@ -36,8 +35,7 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy, memory: &mut Memory, now: Mo
 
 /// All that can be decided is that nothing can: every device goes to its safe state.
 fn nothing(reason: String, policy: &Policy, memory: &mut Memory, now: Moment, inputs: Vec<InputRecord>) -> Decision {
-    let disobeyed = std::mem::take(&mut memory.recent.disobeyed);
-    memory.recent = Recent { disobeyed, ..Recent::default() };
+    memory.recent = Default::default();
     let safe = |device: &DeviceName, control: &str| Setpoint {
         device: device.clone(),
         control: control.into(),

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::billing::Billed;
+use super::trouble::Trouble;
 use crate::clock::{IoTime, Moment, SiteTime};
 use crate::reading::DeviceName;
 use crate::units::Watts;
@@ -22,7 +23,10 @@ pub struct Memory {
     pub peaks: BTreeMap<u64, PeakMemory>,
     /// Inverters that were ever limited, by name.
     pub caps: BTreeMap<String, CapMemory>,
-    /// What is worth nothing after a restart.
+    /// Batteries that did not keep a setpoint, by name.
+    #[serde(skip)]
+    pub troubles: BTreeMap<String, Trouble>,
+    /// What is worth nothing after a restart, or after a time without control.
     #[serde(skip)]
     pub recent: Recent,
 }
@@ -72,11 +76,9 @@ pub struct CapMemory {
     pub most_seen: Watts,
 }
 
-/// What is worth nothing after a restart.
+/// What is worth nothing after a restart, or after a time without control.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recent {
-    /// Batteries that did not take a setpoint: when, and why.
-    pub disobeyed: BTreeMap<DeviceName, (IoTime, String)>,
     /// The last decision.
     pub decided: Option<Moment>,
     /// Consumption minus PV as last estimated.

@@ -16,9 +16,11 @@ mod pace;
 mod policy;
 mod rule;
 mod site;
+mod trouble;
 
 pub use billing::Billed;
 pub use decide::decide;
 pub use decision::{BoundRecord, Decision, DemandRecord, InputRecord, Outcome, Setpoint, Standing};
 pub use memory::{CapMemory, Means, Memory, PeakMemory, Recent};
 pub use policy::{BatteryPolicy, Policy, PvPolicy};
+pub use trouble::Trouble;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::{Config, DemandPeriod, DeviceConfig, Role, RuleConfig, Tariff};
-use crate::profile::{BatteryControl, ControlKind};
+use crate::config::{Config, DemandPeriod, DeviceConfig, Role, Rule, RuleConfig, Tariff};
+use crate::profile::{BatteryControl, ControlKind, Profile};
 use crate::reading::DeviceName;
 use crate::units::{Soc, WattHours, Watts};
 
@@ -62,8 +62,6 @@ pub struct BatteryPolicy {
 pub struct PvPolicy {
     /// Its name.
     pub name: DeviceName,
-    /// How long until a limit shows.
-    pub settle: Duration,
 }
 
 impl Policy {
@@ -81,6 +79,12 @@ impl Policy {
             interval: config.control.interval,
             enabled: config.control.enabled,
         }
+    }
+
+    /// Whether a rule may ask for less PV, and there is an inverter that can be told so.
+    pub fn may_curtail(&self) -> bool {
+        let limits_export = |rule: &RuleConfig| matches!(rule.rule, Rule::GridLimit { .. } | Rule::ExportLimit { .. });
+        !self.pv.is_empty() && self.rules.iter().any(limits_export)
     }
 }
 
@@ -119,10 +123,8 @@ impl PvPolicy {
         if !device.roles.contains(&Role::Pv) {
             return None;
         }
-        let settle = match &device.profile {
-            None => device.plant.response_delay,
-            Some(profile) => profile.controls.iter().find(|c| c.kind == ControlKind::PowerLimit)?.settle,
-        };
-        Some(Self { name: device.name.clone(), settle })
+        let takes_limit = |profile: &Profile| profile.controls.iter().any(|c| c.kind == ControlKind::PowerLimit);
+        // A described inverter takes one, too.
+        device.profile.as_deref().is_none_or(takes_limit).then(|| Self { name: device.name.clone() })
     }
 }

@@ -3,17 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::memory::Recent;
 use super::net::estimate;
+use super::trouble;
 use super::{BatteryPolicy, InputRecord, Memory, Policy};
-use crate::bus::{SetpointReport, SetpointState};
 use crate::clock::Moment;
 use crate::reading::{DeviceName, Reading, Why, fresh};
 use crate::state::{BatteryState, Snapshot};
 use crate::units::{Soc, WattHours, Watts};
-
-/// A battery that did not take a setpoint is tried again after this.
-const DISOBEYED: Duration = Duration::from_secs(15);
 
 /// What is known for this decision.
 pub(super) struct Site<'a> {
@@ -66,18 +62,21 @@ impl<'a> Site<'a> {
         let mut left_out = Vec::new();
         for battery in &policy.batteries {
             let found = snapshot.batteries.iter().find(|state| state.name == battery.name);
-            let obeys = |state: &'a BatteryState| disobeyed(state, &mut memory.recent, now).map_or(Ok(state), Err);
-            let usable = found.ok_or("never read".to_owned()).and_then(obeys);
-            match usable.and_then(|state| Unit::read(battery, state, policy, now, inputs)) {
+            let unit = found.ok_or("never read".to_owned()).and_then(|state| {
+                let unit = Unit::read(battery, state, policy, now, inputs)?;
+                trouble::left_out(memory, state, now).map_or(Ok(unit), Err)
+            });
+            match unit {
                 Ok(unit) => units.push(unit),
                 Err(why) => left_out.push((battery.name.clone(), why)),
             }
         }
-        if units.is_empty() && policy.pv.is_empty() {
-            return Err(left_out.first().map_or_else(
-                || "no battery and no inverter that can be told anything".to_owned(),
-                |(name, why)| format!("{name}: {why}"),
-            ));
+        if units.is_empty() && !policy.may_curtail() {
+            let all: Vec<_> = left_out.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+            return Err(match all.is_empty() {
+                true => "no battery and no inverter that can be told anything".to_owned(),
+                false => all.join("; "),
+            });
         }
 
         record(inputs, "grid.battery", state.battery.as_ref(), now, state.max_age, Watts::watts);
@@ -162,17 +161,6 @@ impl<'a> Unit<'a> {
         let enough = |most: Watts| if most < policy.min_power { Watts::ZERO } else { most };
         Ok(Self { policy, power, soc, charge: enough(charge), discharge: enough(discharge) })
     }
-}
-
-/// Why a battery is not counted on although it answers: it refused or did not take its last setpoint, and is given time.
-fn disobeyed(state: &BatteryState, recent: &mut Recent, now: Moment) -> Option<String> {
-    if let Some(SetpointReport { state: SetpointState::Refused(why) | SetpointState::Failed(why), at, .. }) =
-        &state.setpoint
-    {
-        recent.disobeyed.insert(state.name.clone(), (at.io, why.clone()));
-    }
-    let (at, why) = recent.disobeyed.get(&state.name)?;
-    (now.io.since(*at) < DISOBEYED).then(|| format!("does not take its setpoint: {why}"))
 }
 
 /// The power of the usable batteries at the moment of the grid reading: the hub's aligned sum without the batteries that

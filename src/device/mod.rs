@@ -52,6 +52,8 @@ pub struct Binding {
     pub pv: Option<Signed>,
     /// As a load: consumption positive.
     pub load: Option<Signed>,
+    /// What it puts onto the busbar: the sum of these. A hybrid feeds it once, by its AC side where that is measured.
+    pub feed: [Option<Signed>; 2],
 }
 
 impl Binding {
@@ -72,7 +74,12 @@ impl Binding {
                 }
                 // Its grid side faces the busbar: what it calls export comes in.
                 Role::PvMeter => binding.pv = signed(&["meter.power"], -1.0),
-                Role::Pv => binding.pv = signed(&["pv.power", "inverter.power"], 1.0),
+                Role::Pv => {
+                    // The AC power of a hybrid is not its PV's.
+                    let names: &[&str] =
+                        if roles.contains(&Role::Battery) { &["pv.power"] } else { &["pv.power", "inverter.power"] };
+                    binding.pv = signed(names, 1.0);
+                }
                 Role::LoadMeter => binding.load = signed(&["meter.power", "load.power"], 1.0),
                 Role::Charger => binding.load = signed(&["charger.power", "meter.power"], 1.0),
                 Role::HeatPump => binding.load = signed(&["load.power", "meter.power"], 1.0),
@@ -89,6 +96,10 @@ impl Binding {
                 }
             }
         }
+        let battery = binding.battery.and_then(|battery| battery.power).map(|point| Signed { point, factor: 1.0 });
+        let ac =
+            signed(&["inverter.power"], 1.0).filter(|_| roles.contains(&Role::Pv) || roles.contains(&Role::Battery));
+        binding.feed = if ac.is_some() { [ac, None] } else { [binding.pv, battery] };
         binding
     }
 }
@@ -125,8 +136,26 @@ mod tests {
     fn an_inverters_power_is_never_both_pv_and_battery() {
         let points = points(&["inverter.power", "battery.soc"]);
         let both = Binding::new(&BTreeSet::from([Role::Pv, Role::Battery]), &points);
+        assert_eq!(both.pv, None, "it may be the battery's");
         assert_eq!(both.battery.and_then(|battery| battery.power), None);
         let alone = Binding::new(&BTreeSet::from([Role::Battery]), &points);
         assert_eq!(alone.battery.and_then(|battery| battery.power), Some(0));
+    }
+
+    #[test]
+    fn a_hybrid_feeds_the_busbar_once() {
+        let feed = |roles: &[Role], names: &[&str]| {
+            let binding = Binding::new(&roles.iter().copied().collect(), &points(names));
+            binding.feed.into_iter().flatten().map(|fed| (names[fed.point].to_owned(), fed.factor)).collect::<Vec<_>>()
+        };
+        let one = |name: &str, factor| (name.to_owned(), factor);
+        let hybrid = [Role::Pv, Role::Battery];
+        assert_eq!(feed(&hybrid, &["pv.power", "battery.power", "inverter.power"]), [one("inverter.power", 1.0)]);
+        let both = [one("pv.power", 1.0), one("battery.power", 1.0)];
+        assert_eq!(feed(&hybrid, &["battery.power", "pv.power"]), both, "its AC side is not measured");
+        assert_eq!(feed(&[Role::Battery], &["battery.power"]), [one("battery.power", 1.0)]);
+        assert_eq!(feed(&[Role::PvMeter], &["meter.power"]), [one("meter.power", -1.0)]);
+        assert_eq!(feed(&[Role::GridMeter], &["grid.power", "pv.power"]), []);
+        assert_eq!(feed(&[Role::Charger], &["charger.power"]), []);
     }
 }

@@ -17,8 +17,10 @@ pub struct DispatchPolicy {
     pub lease: Duration,
     /// Where each device goes while the gateway runs and may not tell it anything.
     pub safe: BTreeMap<DeviceName, SafeState>,
-    /// Where each device goes when the gateway ends.
+    /// Where each device is left when the gateway ends, or the device leaves.
     pub exit: BTreeMap<DeviceName, SafeState>,
+    /// How long to wait at the end until every device is there.
+    pub patience: Duration,
 }
 
 impl DispatchPolicy {
@@ -38,7 +40,7 @@ impl DispatchPolicy {
             safe.insert(device.name.clone(), state);
         }
         let exit = config.devices.iter().map(|device| (device.name.clone(), device.safe_state)).collect();
-        Self { lease: config.control.lease, safe, exit }
+        Self { lease: config.control.lease, safe, exit, patience: config.stop_bound() }
     }
 }
 
@@ -51,7 +53,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// Takes a decision. A control that was told something before and is not told anything now goes to its safe state;
-    /// one that was never told anything stays untouched. `retired` devices are told nothing any more.
+    /// one that was never told anything stays untouched. `retired` devices are told nothing any more and left as at the end.
     pub fn decided(&mut self, decision: &Decision, policy: &DispatchPolicy, retired: &BTreeSet<DeviceName>) {
         let until = decision.at.io + policy.lease;
         if decision.standing == Standing::Controlling {
@@ -68,7 +70,8 @@ impl Ledger {
         };
         for (device, control) in self.controls() {
             if !told(&device, &control) {
-                self.give(&device, &control, None, until, &policy.safe);
+                let after = if retired.contains(&device) { &policy.exit } else { &policy.safe };
+                self.give(&device, &control, None, until, after);
             }
         }
     }
@@ -185,6 +188,19 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_leaves_is_left_as_its_owner_wishes_not_held_at_standby() {
+        let a = DeviceName::new("a");
+        let policy =
+            DispatchPolicy { safe: BTreeMap::from([(a.clone(), SafeState::Standby)]), ..DispatchPolicy::default() };
+        let mut ledger = Ledger::default();
+        let told = [("a", Some(1.0))];
+        ledger.decided(&decision(1, Standing::Controlling, &told), &policy, &BTreeSet::new());
+        ledger.decided(&decision(2, Standing::Controlling, &told), &policy, &BTreeSet::from([a]));
+        let lease = lease(&ledger, "a").unwrap();
+        assert_eq!((lease.value, lease.safe), (None, SafeState::Release));
+    }
+
+    #[test]
     fn dry_run_touches_nothing() {
         let mut ledger = Ledger::default();
         let policy = DispatchPolicy::default();
@@ -199,6 +215,7 @@ mod tests {
             lease: Duration::from_secs(15),
             safe: BTreeMap::from([(a.clone(), SafeState::Standby)]),
             exit: BTreeMap::from([(a, SafeState::Release)]),
+            ..DispatchPolicy::default()
         };
         let mut ledger = Ledger::default();
         ledger.decided(&decision(1, Standing::Controlling, &[("a", Some(1.0))]), &policy, &BTreeSet::new());

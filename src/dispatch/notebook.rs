@@ -42,7 +42,8 @@ const VERSION: u32 = 1;
 
 impl FileNotebook {
     /// Opens the notebook in `folder` (made when first needed). A page that cannot be read is set aside and said: it must
-    /// not keep the daemon from starting.
+    /// not keep the daemon from starting. That there is one says that its device may still be doing what it was told, so it
+    /// counts as one without settings: there is a release to be done.
     pub fn open(folder: &Path) -> Self {
         let mut pages = BTreeMap::new();
         let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -53,15 +54,10 @@ impl FileNotebook {
                 Ok(page) if page.version <= VERSION => {
                     pages.insert(key.to_owned(), page);
                 }
-                Ok(page) => {
-                    tracing::warn!(file = %path.display(), version = page.version, "notebook page of a newer version left alone")
-                }
-                Err(error) => {
-                    let aside = path.with_extension("damaged");
-                    tracing::error!(file = %path.display(), %error, aside = %aside.display(), "damaged notebook page set aside");
-                    if let Err(error) = std::fs::rename(&path, &aside) {
-                        tracing::error!(file = %path.display(), %error, "cannot set it aside");
-                    }
+                newer_or_damaged => {
+                    let reason =
+                        newer_or_damaged.err().map_or("of a newer version".to_owned(), |error| error.to_string());
+                    pages.insert(key.to_owned(), set_aside(&path, &reason));
                 }
             }
         }
@@ -80,6 +76,20 @@ impl FileNotebook {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner).insert(key, page);
         Ok(())
     }
+}
+
+/// Sets a page aside that cannot be read; the page that takes its place.
+fn set_aside(path: &Path, reason: &str) -> Page {
+    let aside = path.with_extension("aside");
+    tracing::error!(file = %path.display(), aside = %aside.display(), %reason,
+        "notebook page set aside; its device is released, without settings to put back");
+    let page = Page { version: VERSION, settings: Some(Vec::new()), ..Page::default() };
+    let replaced =
+        std::fs::rename(path, &aside).and_then(|()| durable::write(path, &serde_json::to_vec_pretty(&page)?));
+    if let Err(error) = replaced {
+        tracing::error!(file = %path.display(), %error, "cannot set it aside");
+    }
+    page
 }
 
 /// Names of devices and controls are letters, digits, `-`, `_` and `.`; `@` stands between them.
@@ -146,11 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_page_is_set_aside_and_does_not_stop_the_start() {
+    fn a_damaged_page_is_set_aside_and_its_device_released_all_the_same() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a@battery.json"), b"{ half").unwrap();
         let book = FileNotebook::open(folder.path());
-        assert_eq!(book.captured(&DeviceName::new("a"), "battery"), None);
-        assert!(folder.path().join("a@battery.damaged").exists());
+        assert_eq!(book.captured(&DeviceName::new("a"), "battery"), Some(Captured::new()));
+        assert!(folder.path().join("a@battery.aside").exists());
     }
 }

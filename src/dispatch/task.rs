@@ -41,8 +41,6 @@ pub struct DispatchPorts {
     pub clock: Clock,
     /// Marked at each turn.
     pub pulse: Pulse,
-    /// How long to wait for the safe states at the end.
-    pub patience: Duration,
     /// Begins the end.
     pub stop: CancellationToken,
 }
@@ -72,12 +70,14 @@ pub async fn run(mut ports: DispatchPorts) -> Vec<DeviceName> {
     let confirmed = async {
         while !open(&ledger, &ports.snapshot.borrow_and_update()).is_empty() {
             if ports.snapshot.changed().await.is_err() {
-                break;
+                // The hub is gone and nobody sees what is confirmed. The buses have this time all the same.
+                std::future::pending::<()>().await;
             }
         }
     };
-    if tokio::time::timeout(ports.patience, confirmed).await.is_err() {
-        tracing::error!(patience = ?ports.patience, "not every device confirmed its safe state in time");
+    let patience = wiring.policy.patience;
+    if tokio::time::timeout(patience, confirmed).await.is_err() {
+        tracing::error!(?patience, "not every device confirmed its safe state in time");
     }
     open(&ledger, &ports.snapshot.borrow())
 }
@@ -98,23 +98,20 @@ fn hand_out(ledger: &Ledger, wiring: &Wiring) {
 
 /// Devices whose safe state is asked for and not confirmed.
 fn open(ledger: &Ledger, snapshot: &Snapshot) -> Vec<DeviceName> {
-    let confirmed = |device: &DeviceName, control: &str, serial: u64| {
-        snapshot.devices.iter().filter(|state| state.name == *device).flat_map(|state| &state.setpoints).any(|report| {
-            *report.control == *control && report.serial >= serial && report.state == SetpointState::SafeConfirmed
-        })
-    };
-    ledger
-        .devices()
-        .iter()
-        .filter(|(device, leases)| {
-            leases.iter().any(|(control, lease)| lease.value.is_none() && !confirmed(device, control, lease.serial))
-        })
-        .map(|(device, _)| device.clone())
-        .collect()
+    let devices = ledger.devices().iter().filter(|(device, leases)| !at_rest(snapshot, device, leases));
+    devices.map(|(device, _)| device.clone()).collect()
 }
 
-/// Whether every control of a device that was ever told anything is in its confirmed safe state.
-pub fn at_rest(snapshot: &Snapshot, device: &DeviceName) -> bool {
-    let mut states = snapshot.devices.iter().filter(|state| state.name == *device);
-    states.all(|state| state.setpoints.iter().all(|report| report.state == SetpointState::SafeConfirmed))
+/// Whether a device has confirmed the safe state that each of its leases asks for.
+pub fn at_rest(snapshot: &Snapshot, device: &DeviceName, leases: &Leases) -> bool {
+    let state = snapshot.devices.iter().find(|state| state.name == *device);
+    leases.iter().all(|(control, lease)| {
+        let report = state.and_then(|state| state.setpoints.iter().find(|report| report.control == *control));
+        let confirmed =
+            report.is_some_and(|report| report.serial >= lease.serial && report.state == SetpointState::SafeConfirmed);
+        lease.value.is_none() && confirmed
+    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::HttpPorts;
-use super::site_power::SitePower;
 use super::sources::{MqttFigures, REVISION, VERSION};
 use super::view::{View, Viewer};
 use crate::bus::{LinkState, SetpointReport};
 use crate::clock::{Moment, SiteTime};
 use crate::config::Role;
 use crate::control::{BoundRecord, Decision, DemandRecord, InputRecord, Outcome, Setpoint, Standing};
-use crate::profile::Unit;
-use crate::state::{DemandWindow, DeviceState, PointValue};
+use crate::state::{DemandWindow, DeviceState, PointValue, SitePower};
 use crate::units::{WattHours, Watts};
 
 #[derive(Serialize)]
@@ -194,7 +192,7 @@ impl<'a> Point<'a> {
             PointValue::Text(text, at) => (Some(Shown::Text(Arc::clone(text))), "good", Some(*at)),
         };
         let age_seconds = at.map(|at| at.age(now).as_secs_f64());
-        Some(Self { name: &point.name, unit: symbol(point.unit), value, quality, age_seconds })
+        Some(Self { name: &point.name, unit: point.unit.symbol(), value, quality, age_seconds })
     }
 }
 
@@ -242,20 +240,5 @@ impl Window {
             imported_watt_hours: window.imported,
             last_mean_watts: window.last.map(|last| last.mean),
         }
-    }
-}
-
-const fn symbol(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Watts => "W",
-        Unit::WattHours => "Wh",
-        Unit::Volts => "V",
-        Unit::Amperes => "A",
-        Unit::Hertz => "Hz",
-        Unit::Celsius => "°C",
-        Unit::Ratio => "ratio",
-        Unit::VoltAmperes => "VA",
-        Unit::Vars => "var",
-        Unit::None => "",
     }
 }

@@ -141,7 +141,7 @@ families! {
     MQTT_INFLIGHT Gauge "mqtt_inflight" [] "Messages sent and not yet acknowledged.";
     STORE_RECORDS Gauge "telemetry_records" [] "Records that wait for the broker.";
     STORE_BYTES Gauge "telemetry_bytes" [] "Bytes that wait for the broker.";
-    STORE_DROPPED Counter "telemetry_dropped_total" [] "Records dropped because the store was full.";
+    STORE_DROPPED Counter "telemetry_dropped_total" [] "Records dropped because there was no room for them.";
     STORE_SEQUENCE Counter "telemetry_appended_total" [] "Sequence number of the last record.";
 }
 

@@ -14,7 +14,6 @@ mod reference;
 mod route;
 mod server;
 mod sheet;
-mod site_power;
 mod sources;
 mod tally;
 mod view;

@@ -1,7 +1,8 @@
 //! When to try the broker again: exponential, with jitter, for ever.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
+
+use crate::backoff::Backoff;
 
 /// How long to wait between sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,40 +28,31 @@ impl Default for Retry {
     }
 }
 
-/// Failures in a row.
+/// Pauses between sessions.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(super) struct Pauses {
     retry: Retry,
-    failures: u32,
+    backoff: Backoff,
 }
 
-impl Backoff {
+impl Pauses {
     pub(super) fn new(retry: Retry) -> Self {
-        Self { retry, failures: 0 }
+        Self { retry, backoff: Backoff::new(retry.first, retry.most) }
     }
 
     /// How long to wait after a session that held for `held` and ended because another client took the id, or not.
-    /// Between 0.5 and 1.5 times the nominal wait, so that a town's gateways do not come back all at once.
     pub(super) fn next(&mut self, held: Duration, taken_over: bool) -> Duration {
         if held >= self.retry.steady && !taken_over {
-            self.failures = 0;
+            self.backoff.reset();
         }
-        let doubled = self.retry.first.saturating_mul(1 << self.failures.min(16)).min(self.retry.most);
-        self.failures = self.failures.saturating_add(1);
-        let nominal = if taken_over { doubled.max(self.retry.taken_over) } else { doubled };
-        nominal.mul_f64(0.5 + random())
+        let pause = self.backoff.fail();
+        if taken_over { pause + self.retry.taken_over } else { pause }
     }
 
     /// Sessions that failed in a row.
-    pub(super) fn failures(&self) -> u32 {
-        self.failures
+    pub(super) const fn failures(&self) -> u32 {
+        self.backoff.failures()
     }
-}
-
-/// A number in 0..1, good enough to spread retries: the standard library seeds its hashers at random.
-fn random() -> f64 {
-    let bits = RandomState::new().build_hasher().finish() >> 11;
-    bits as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]
@@ -68,27 +60,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_doubles_to_a_ceiling_and_starts_anew_after_a_steady_session() {
-        let mut backoff = Backoff::new(Retry::default());
-        for nominal in [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
-            let wait = backoff.next(Duration::ZERO, false).as_secs_f64();
-            assert!((nominal * 0.5..=nominal * 1.5).contains(&wait), "{wait} for {nominal}");
+    fn a_steady_session_starts_the_pauses_anew() {
+        let mut pauses = Pauses::new(Retry::default());
+        for _ in 0..10 {
+            pauses.next(Duration::ZERO, false);
         }
-        assert!(backoff.next(Duration::from_secs(3600), false) <= Duration::from_millis(1500));
+        assert!(pauses.next(Duration::from_secs(9), false) >= Duration::from_secs(30));
+        assert!(pauses.next(Duration::from_secs(10), false) <= Duration::from_secs(1));
+        assert_eq!(pauses.failures(), 1);
     }
 
     #[test]
     fn a_stolen_client_id_is_not_fought_over() {
-        let mut backoff = Backoff::new(Retry::default());
+        let mut pauses = Pauses::new(Retry::default());
         for _ in 0..3 {
-            assert!(backoff.next(Duration::from_secs(3600), true) >= Duration::from_secs(30));
+            assert!(pauses.next(Duration::from_secs(3600), true) >= Duration::from_secs(60));
         }
-    }
-
-    #[test]
-    fn gateways_that_lost_one_broker_come_back_at_different_times() {
-        let waits: std::collections::BTreeSet<Duration> =
-            (0..20).map(|_| Backoff::new(Retry::default()).next(Duration::ZERO, false)).collect();
-        assert!(waits.len() > 15);
     }
 }

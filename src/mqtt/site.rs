@@ -1,11 +1,10 @@
 //! The site in one message: grid, PV, battery, consumption, demand windows. A number that is not fresh is `null`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::reading::{DeviceName, Reading, fresh};
-use crate::state::{BatteryState, Snapshot};
+use crate::state::{BatteryState, SitePower, Snapshot};
 use crate::telemetry::Json;
 use crate::units::{Soc, WattHours, Watts};
 
@@ -17,13 +16,7 @@ const ENERGY: u8 = 4;
 
 /// Writes the site's members, without its moment and the braces.
 pub(super) fn write_site(json: &mut Json, snapshot: &Snapshot, capacities: &Capacities, now: Moment) {
-    let grid = fresh(snapshot.grid.power.as_ref(), now, snapshot.grid.max_age).ok();
-    let pv = sum(snapshot.pv.iter().map(|pv| (pv.power.as_ref(), pv.max_age)), now);
-    let battery = match fresh(snapshot.grid.battery.as_ref(), now, snapshot.grid.max_age) {
-        Ok(aligned) => Some(aligned),
-        Err(_) => sum(snapshot.batteries.iter().map(|battery| (battery.power.as_ref(), battery.max_age)), now),
-    };
-    let consumption = grid.zip(pv).zip(battery).map(|((grid, pv), battery)| grid + pv + battery);
+    let SitePower { grid, pv, battery, consumption } = SitePower::of(snapshot, now);
     let kwh = |reading: Option<Reading<WattHours>>| reading.and_then(|r| r.show()).map(|e| e.watt_hours() / 1000.0);
 
     json.key("grid").open().key("power").optional(grid.map(Watts::watts), POWER);
@@ -44,14 +37,9 @@ pub(super) fn write_site(json: &mut Json, snapshot: &Snapshot, capacities: &Capa
     json.close_list().key("clock_trusted").flag(snapshot.clock_trusted);
 }
 
-/// The sum, where every part of it is fresh.
-fn sum<'a>(parts: impl Iterator<Item = (Option<&'a Reading<Watts>>, Duration)>, now: Moment) -> Option<Watts> {
-    parts.map(|(power, limit)| fresh(power, now, limit).ok()).sum()
-}
-
 /// State of charge of all batteries together, by their sizes. Of several batteries without a size there is none.
 fn soc(batteries: &[BatteryState], capacities: &Capacities, now: Moment) -> Option<Soc> {
-    let of = |battery: &BatteryState| fresh(battery.soc.as_ref(), now, battery.max_age).ok();
+    let of = |battery: &BatteryState| fresh(battery.soc.as_ref(), now, battery.soc_max_age).ok();
     if let [only] = batteries {
         return of(only);
     }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use super::live::{Live, Message};
-use super::retry::{Backoff, Retry};
+use super::retry::{Pauses, Retry};
 use super::{Capacities, MqttStats, session};
 use crate::clock::Clock;
 use crate::config::MqttConfig;
@@ -62,7 +62,7 @@ const SUSPICIOUS: u32 = 4;
 /// Keeps a session with the broker until told to stop. Never fails: a broker that is away is tried for ever.
 pub async fn run(ports: MqttPorts) {
     let topics = Topics::new(&ports.config.topic_prefix);
-    let mut backoff = Backoff::new(ports.retry);
+    let mut pauses = Pauses::new(ports.retry);
     let mut last_said = None;
     let mut shared = Shared {
         live: Live::new(topics.clone(), ports.capacities),
@@ -82,8 +82,8 @@ pub async fn run(ports: MqttPorts) {
         if failure.held.is_some() {
             last_said = None; // It stood meanwhile: the loss is news, whatever the cause.
         }
-        let wait = backoff.next(failure.held.unwrap_or_default(), failure.taken_over);
-        say(&shared.config, &failure, backoff.failures(), wait, &mut last_said);
+        let wait = pauses.next(failure.held.unwrap_or_default(), failure.taken_over);
+        say(&shared.config, &failure, pauses.failures(), wait, &mut last_said);
         shared.status.ended(Some(failure.why));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}

@@ -68,6 +68,7 @@ fn snapshot(now: Moment) -> Snapshot {
         grid: GridState {
             meter: Some(DeviceName::new("grid")),
             power: Some(Reading::good(Watts::new(5000.0), now)),
+            feed: Some(Reading::good(Watts::new(2500.0), now)),
             imported: Some(Reading::good(WattHours::kwh(12.5), now)),
             max_age: LIMIT,
             ..GridState::default()
@@ -77,6 +78,7 @@ fn snapshot(now: Moment) -> Snapshot {
             name: DeviceName::new("pv"),
             power: Some(Reading::good(Watts::new(2000.0), now)),
             max_age: LIMIT,
+            measured: false,
             limit: None,
         }],
         devices: vec![device("a", 1000.0, now), device("b", -500.0, now)],
@@ -136,6 +138,7 @@ fn the_site_is_summed_from_fresh_values_in_watts_kwh_and_percent() {
 fn what_is_stale_is_null_and_no_sum_is_made_of_it() {
     let mut silent = snapshot(at(5));
     silent.batteries[1] = battery("b", -500.0, 25.0, at(1));
+    silent.grid.feed = None;
     let messages = round(&mut live(), &silent, 0, at(6));
     let site = json(&messages[0]);
     assert_eq!(site["grid"]["power"], 5000);

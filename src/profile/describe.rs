@@ -1,7 +1,6 @@
 //! A profile in words, for people who look at it.
 
 use super::define::{ModelPoint, Register, Source, StepDef, Target, When};
-use super::names::symbol;
 use super::{Profile, Table};
 
 /// One point in words.
@@ -30,7 +29,7 @@ impl Profile {
         values
             .map(|value| PointLine {
                 name: value.name.to_string(),
-                unit: symbol(value.unit),
+                unit: value.unit.symbol(),
                 group: group(value.when),
                 source: source(&value.source),
                 unconfirmed: value.doubtful,

@@ -31,22 +31,6 @@ pub(crate) const UNITS: [(&str, Unit, f64); 21] = [
     ("kvar", Unit::Vars, 1e3),
 ];
 
-/// How a canonical unit is written.
-pub(crate) const fn symbol(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Watts => "W",
-        Unit::WattHours => "Wh",
-        Unit::Volts => "V",
-        Unit::Amperes => "A",
-        Unit::Hertz => "Hz",
-        Unit::Celsius => "°C",
-        Unit::Ratio => "ratio",
-        Unit::VoltAmperes => "VA",
-        Unit::Vars => "var",
-        Unit::None => "",
-    }
-}
-
 const QUANTITIES: [(&str, Unit); 29] = [
     ("power", Unit::Watts),
     ("power_limit", Unit::Watts),

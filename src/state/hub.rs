@@ -44,7 +44,10 @@ struct Slot {
     spec: DeviceSpec,
     state: Arc<DeviceState>,
     binding: Binding,
-    power: PowerTrack,
+    /// Of its battery.
+    battery: PowerTrack,
+    /// Of what it feeds in.
+    feed: PowerTrack,
     counters: Vec<(usize, CounterTrack)>,
 }
 
@@ -63,7 +66,14 @@ impl Slot {
             max_age: spec.max_age.clone(),
             setpoints: Vec::new(),
         });
-        Self { spec, state, binding: Binding::default(), power: PowerTrack::default(), counters: Vec::new() }
+        Self {
+            spec,
+            state,
+            binding: Binding::default(),
+            battery: PowerTrack::default(),
+            feed: PowerTrack::default(),
+            counters: Vec::new(),
+        }
     }
 
     fn identify(&mut self, points: Arc<[PointSpec]>) {
@@ -91,6 +101,26 @@ impl Slot {
     fn limit(&self, point: Option<usize>) -> Duration {
         let spec = point.and_then(|point| self.state.points.get(point));
         spec.map_or(Duration::from_secs(10), |spec| self.state.limit_of(spec))
+    }
+
+    /// Its powers as read at `sent`, for adding to others of that time.
+    fn follow(&mut self, sent: Moment) {
+        let battery = self.binding.battery.and_then(|battery| self.number(battery.power?));
+        if let Some(power) = battery.filter(|power| power.at() == sent).and_then(|power| power.show()) {
+            self.battery.push(sent.io, Watts::new(power));
+        }
+        let feed = || self.binding.feed.into_iter().flatten();
+        let part = |point: Signed| self.watts(point)?.fresh(sent, self.limit(Some(point.point))).ok();
+        let read = feed().any(|point| self.number(point.point).is_some_and(|reading| reading.at() == sent));
+        if let Some(power) = feed().map(part).sum::<Option<Watts>>().filter(|_| read) {
+            self.feed.push(sent.io, power);
+        }
+    }
+
+    /// Whether it should feed the busbar and counts. One that is not identified yet might.
+    fn feeds(&self) -> bool {
+        let feeding = [Role::Pv, Role::PvMeter, Role::Battery];
+        !self.spec.measured && feeding.iter().any(|role| self.spec.roles.contains(role))
     }
 
     fn report(&self, wanted: impl Fn(&SetpointReport) -> bool) -> Option<SetpointReport> {
@@ -186,11 +216,7 @@ impl Hub {
         }
         self.notes.push(Note::Polled { device: slot.state.clone(), group, at: sent });
         let grid = slot.binding.grid.and_then(|grid| slot.number(grid.power)).filter(|power| power.at() == sent);
-        if let Some(power) = slot.binding.battery.and_then(|battery| slot.number(battery.power?))
-            && let (Some(value), true) = (power.show(), power.at() == sent)
-        {
-            slot.power.push(sent.io, Watts::new(value));
-        }
+        slot.follow(sent);
         let imported =
             slot.binding.grid.and_then(|grid| slot.number(grid.imported?)).filter(|counter| counter.at() == sent);
         if let Some(counter) = imported.and_then(|counter| counter.show()) {
@@ -248,6 +274,7 @@ impl Hub {
                     meter: Some(slot.spec.name.clone()),
                     power: slot.number(grid.power).map(|reading| reading.map(Watts::new)),
                     battery: None,
+                    feed: None,
                     imported: energy(grid.imported),
                     exported: energy(grid.exported),
                     max_age: slot.limit(Some(grid.power)),
@@ -267,22 +294,36 @@ impl Hub {
                 snapshot.loads.push(LoadState { name: slot.spec.name.clone(), power: slot.watts(load), max_age });
             }
         }
-        snapshot.grid.battery = snapshot.grid.power.and_then(|power| self.aligned(power.at()));
+        if let Some(at) = snapshot.grid.power.map(|power| power.at()) {
+            snapshot.grid.battery = self.battery_at(at);
+            snapshot.grid.feed = self.feed_at(at);
+        }
         snapshot
     }
 
     /// The batteries' power at the moment of the grid reading. A battery that is away adds nothing; one that is up and
     /// has no power of that time leaves the sum unknown.
-    fn aligned(&self, at: Moment) -> Option<Reading<Watts>> {
+    fn battery_at(&self, at: Moment) -> Option<Reading<Watts>> {
         let mut sum = Watts::ZERO;
         for slot in &self.slots {
             let Some(BatteryPoints { power: Some(point), .. }) = slot.binding.battery else { continue };
-            match (slot.power.at(at.io, slot.limit(Some(point))), &slot.state.link) {
+            match (slot.battery.at(at.io, slot.limit(Some(point))), &slot.state.link) {
                 (Some(power), _) => sum += power,
                 (None, LinkState::Up) => return None,
                 (None, _) => {}
             }
         }
+        Some(Reading::good(sum, at))
+    }
+
+    /// What feeds the busbar besides the grid, at the moment of the grid reading. A part without a power of that time
+    /// leaves the sum unknown; one that sleeps in the dark makes nothing.
+    fn feed_at(&self, at: Moment) -> Option<Reading<Watts>> {
+        let part = |slot: &Slot| match slot.state.link {
+            LinkState::Asleep => Some(Watts::ZERO),
+            _ => slot.feed.at(at.io, slot.limit(slot.binding.feed.iter().flatten().next().map(|fed| fed.point))),
+        };
+        let sum = self.slots.iter().filter(|slot| slot.feeds()).map(part).sum::<Option<Watts>>()?;
         Some(Reading::good(sum, at))
     }
 }
@@ -319,6 +360,11 @@ fn pv(slot: &Slot, now: Moment) -> PvState {
             measured
         },
         max_age: slot.limit(slot.binding.pv.map(|pv| pv.point)),
+        measured: slot.spec.measured,
         limit: slot.report(|report| &*report.control == "pv"),
     }
 }
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

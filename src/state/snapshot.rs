@@ -62,6 +62,9 @@ pub struct GridState {
     /// Sum of the batteries' powers, discharge positive, at the moment of `power` (aligned by the hub); `None` while a
     /// battery that is up has no power of that time.
     pub battery: Option<Reading<Watts>>,
+    /// All that feeds the busbar besides the grid, at the moment of `power`: the AC powers of inverters and batteries,
+    /// each once (a hybrid by its AC side, what a PV meter measures by the meter). `None` while a part is not known.
+    pub feed: Option<Reading<Watts>>,
     /// Import counter.
     pub imported: Option<Reading<WattHours>>,
     /// Export counter.
@@ -102,6 +105,8 @@ pub struct PvState {
     pub power: Option<Reading<Watts>>,
     /// Readings older than this are stale.
     pub max_age: Duration,
+    /// A meter of the site measures it: sums count the meter.
+    pub measured: bool,
     /// The last word of the bus on its power limit; `None` where it takes none or was never told.
     pub limit: Option<SetpointReport>,
 }

@@ -42,6 +42,8 @@ pub struct DeviceSpec {
     pub interval: Duration,
     /// Age limit by group.
     pub max_age: Arc<[Duration]>,
+    /// A PV meter of the site measures what it feeds in.
+    pub measured: bool,
 }
 
 impl SiteSpec {
@@ -57,7 +59,8 @@ impl SiteSpec {
             .collect();
         windows.sort();
         windows.dedup();
-        let devices: Vec<DeviceSpec> = config.devices.iter().filter_map(DeviceSpec::new).collect();
+        let devices: Vec<DeviceSpec> =
+            config.devices.iter().filter_map(|device| DeviceSpec::new(device, config)).collect();
         let grid = devices.iter().find(|device| device.roles.contains(&Role::GridMeter));
         let vouches = grid.and_then(|grid| grid.max_age.iter().min().copied()).unwrap_or(MOST);
         Self {
@@ -72,12 +75,14 @@ impl SiteSpec {
 
 impl DeviceSpec {
     /// `None` for a device that nobody reads.
-    fn new(device: &DeviceConfig) -> Option<Self> {
+    fn new(device: &DeviceConfig, config: &Config) -> Option<Self> {
         let profile = device.profile.as_ref()?;
         device.address.as_ref()?;
         let instance = Instance::new(profile.clone(), &device.overrides);
         let every: Vec<Duration> = (0..profile.groups.len()).filter_map(|group| instance.every(group)).collect();
+        let measures = |meter: &DeviceConfig| meter.measures.as_ref() == Some(&device.name);
         Some(Self {
+            measured: config.devices.iter().any(|meter| meter.roles.contains(&Role::PvMeter) && measures(meter)),
             name: device.name.clone(),
             roles: device.roles.clone(),
             profile: profile.id.clone(),

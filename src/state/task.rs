@@ -54,10 +54,10 @@ pub async fn run(mut ports: HubPorts) {
             () = ports.stop.cancelled() => break,
             event = ports.events.recv() => {
                 let Some(event) = event else { break };
-                let mut publish = hub.apply(event);
+                let mut publish = take(&mut hub, event, &mut ports.spec);
                 // What has come meanwhile belongs into the same snapshot.
                 while publish == Publish::Soon && let Ok(event) = ports.events.try_recv() {
-                    publish = hub.apply(event);
+                    publish = take(&mut hub, event, &mut ports.spec);
                 }
                 waiting = true;
                 publish == Publish::Now || ports.clock.io() >= until
@@ -82,5 +82,73 @@ pub async fn run(mut ports: HubPorts) {
             published = now.io;
             waiting = false;
         }
+    }
+}
+
+/// Takes an event. A reload starts its buses after it has told us of the devices on them: what was told before the event
+/// counts before it, or the first words of a new device would be lost.
+fn take(hub: &mut Hub, event: BusEvent, spec: &mut watch::Receiver<Arc<SiteSpec>>) -> Publish {
+    if spec.has_changed().unwrap_or(false) {
+        hub.reload(spec.borrow_and_update().clone());
+    }
+    hub.apply(event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::DeviceName;
+    use crate::state::DeviceSpec;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_words_of_a_device_that_a_reload_brought_are_heard() {
+        let spec = |names: &[&str]| {
+            let device = |name: &&str| DeviceSpec {
+                name: DeviceName::new(*name),
+                roles: Default::default(),
+                profile: "p".into(),
+                interval: IDLE,
+                max_age: [IDLE].into(),
+                measured: false,
+            };
+            Arc::new(SiteSpec {
+                devices: names.iter().map(device).collect(),
+                windows: Vec::new(),
+                time_zone: jiff::tz::TimeZone::UTC,
+                longest_gap: IDLE,
+                not_before: Default::default(),
+            })
+        };
+        let (events, said) = mpsc::channel(8);
+        let (notes, _noted) = mpsc::channel(8);
+        let (site, spec_of) = watch::channel(spec(&["old"]));
+        let (snapshot, mut seen) = watch::channel(Arc::new(Snapshot::default()));
+        let stop = CancellationToken::new();
+        let hub = tokio::spawn(run(HubPorts {
+            events: said,
+            spec: spec_of,
+            saved: SavedDemand::default(),
+            snapshot,
+            notes,
+            dropped: Arc::default(),
+            clock: Clock::system(),
+            pulse: Pulse::default(),
+            stop: stop.clone(),
+        }));
+        tokio::task::yield_now().await;
+        // Both before the hub turns again, as on another thread.
+        site.send_replace(spec(&["old", "new"]));
+        let point = crate::profile::PointSpec {
+            name: "meter.power".into(),
+            unit: crate::profile::Unit::Watts,
+            group: 0,
+            counter: None,
+            wrap: None,
+        };
+        events.try_send(BusEvent::Identified { device: DeviceName::new("new"), points: [point].into() }).unwrap();
+        let known = seen.wait_for(|site| site.devices.iter().any(|device| !device.points.is_empty()));
+        assert!(tokio::time::timeout(Duration::from_secs(10), known).await.is_ok());
+        stop.cancel();
+        hub.await.unwrap();
     }
 }

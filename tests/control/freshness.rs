@@ -1,5 +1,6 @@
 //! A stale input is never used, and whatever keeps it from controlling is said.
 
+use wattkeeper::bus::{SetpointReport, SetpointState};
 use wattkeeper::control::{Outcome, Standing};
 use wattkeeper::reading::Reading;
 use wattkeeper::units::Watts;
@@ -140,4 +141,56 @@ fn without_an_aligned_sum_the_fresh_batteries_own_powers_count() {
     scene.snapshot.grid.battery = Some(Reading::good(Watts::kw(5.0), scene.now));
     scene.memory = Default::default();
     assert_eq!(scene.one(), 15.0, "the aligned sum is better than their own powers");
+}
+
+fn said(scene: &mut Scene, battery: usize, state: SetpointState) {
+    let (at, value) = (scene.now, None);
+    let report =
+        SetpointReport { control: "battery".into(), serial: 1, value, state, at, writes_today: 0, budget: None };
+    scene.snapshot.batteries[battery].setpoint = Some(report);
+}
+
+#[test]
+fn a_battery_that_fails_to_take_its_setpoint_is_left_out_and_the_others_take_over() {
+    let mut scene = Scene::new(20.0, [peak(10.0, 0)]).with_battery(0.0, 40.0);
+    assert_eq!(scene.powers(), [10.0, 0.0]);
+    said(&mut scene, 0, SetpointState::Failed("no answer".into()));
+    let decision = scene.decide();
+    assert_eq!(powers(&decision)[1], 10.0);
+    let failed = setpoint(&decision, "battery-1");
+    assert_eq!((failed.value, &*failed.reason), (None, "left out: failed to take its setpoint: no answer"));
+    // The bus has released it, which is no reason to try at once.
+    said(&mut scene, 0, SetpointState::SafeConfirmed);
+    scene.later(seconds(4));
+    assert!(scene.powers()[0].is_nan());
+    scene.later(seconds(1));
+    assert!(!scene.powers()[0].is_nan(), "tried again");
+}
+
+#[test]
+fn a_battery_that_fails_again_and_again_is_tried_ever_more_rarely_until_it_does_as_told() {
+    let mut scene = Scene::new(20.0, [peak(10.0, 0)]).with_battery(0.0, 40.0);
+    for pause in [5, 10, 20, 40, 60, 60] {
+        said(&mut scene, 0, SetpointState::Refused("no".into()));
+        scene.later(seconds(pause - 1));
+        assert!(scene.powers()[0].is_nan(), "{pause}");
+        scene.later(seconds(1));
+        assert!(!scene.powers()[0].is_nan(), "{pause}");
+    }
+    said(&mut scene, 0, SetpointState::Confirmed);
+    assert!(!scene.powers()[0].is_nan());
+    said(&mut scene, 0, SetpointState::Refused("no".into()));
+    scene.later(seconds(5));
+    assert!(!scene.powers()[0].is_nan(), "all is forgiven");
+}
+
+#[test]
+fn with_every_battery_refused_nothing_is_controlled_and_the_reason_stands() {
+    let mut scene = Scene::new(20.0, [peak(10.0, 0)]).with_pv(5.0);
+    said(&mut scene, 0, SetpointState::Refused("the ESS mode is wrong".into()));
+    let reason = "battery-1: refused its setpoint: the ESS mode is wrong";
+    assert_eq!(scene.decide().standing, Standing::NotControlling(reason.into()));
+    said(&mut scene, 0, SetpointState::SafeConfirmed);
+    scene.later(seconds(4));
+    assert_eq!(scene.decide().standing, Standing::NotControlling(reason.into()), "no to and fro");
 }

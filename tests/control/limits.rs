@@ -108,7 +108,9 @@ fn the_reserve_is_not_undercut_between_two_decisions() {
 
 #[test]
 fn a_reserve_without_a_usable_battery_bounds_nothing() {
-    let mut scene = Scene::new(5.0, [reserve(60.0, 4.0)]).with_pv(0.0).tune(0, |_, state| state.soc = None);
+    let mut scene = Scene::new(5.0, [reserve(60.0, 4.0), grid_limit(None, Some(5.0))])
+        .with_pv(0.0)
+        .tune(0, |_, state| state.soc = None);
     let decision = scene.decide();
     assert_eq!((bound(&decision, "reserve").least, powers(&decision)[0].is_nan()), (None, true));
 }

@@ -75,9 +75,9 @@ impl Scene {
     /// An inverter that can be limited.
     pub fn with_pv(mut self, power: f64) -> Self {
         let name = DeviceName::new(format!("pv-{}", self.policy.pv.len() + 1));
-        self.policy.pv.push(PvPolicy { name: name.clone(), settle: seconds(1) });
+        self.policy.pv.push(PvPolicy { name: name.clone() });
         let power = Some(Reading::good(kw(power), self.now));
-        self.snapshot.pv.push(PvState { name, power, max_age: AGE, limit: None });
+        self.snapshot.pv.push(PvState { name, power, max_age: AGE, measured: false, limit: None });
         self
     }
 

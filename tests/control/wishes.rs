@@ -32,6 +32,13 @@ fn the_topmost_wish_wins() {
 }
 
 #[test]
+fn no_charge_window_opens_while_nobody_knows_what_time_it_is() {
+    let mut scene = Scene::new(3.0, [charge_window((11, 0), (13, 0), 90.0, Some(5.0))]);
+    scene.snapshot.clock_trusted = false;
+    assert_eq!(scene.one(), 0.0);
+}
+
+#[test]
 fn a_charge_window_charges_evenly_over_what_is_left_of_it() {
     // 40 % of 30 kWh are missing: 12 kWh in the two hours from 12 to 14 o'clock.
     let mut scene = Scene::new(3.0, [charge_window((11, 0), (14, 0), 90.0, None)]);

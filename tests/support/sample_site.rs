@@ -119,6 +119,7 @@ pub fn snapshot(at: Moment) -> Snapshot {
             meter: Some(DeviceName::new("grid")),
             power: Some(Reading::good(Watts::new(GRID), at)),
             battery: Some(Reading::good(Watts::new(BATTERY), at)),
+            feed: Some(Reading::good(Watts::new(PV + BATTERY), at)),
             imported: Some(Reading::good(WattHours::new(1_234_500.0), at)),
             exported: Some(Reading::good(WattHours::new(10_000.0), at)),
             max_age: MAX_AGE,
@@ -138,6 +139,7 @@ pub fn snapshot(at: Moment) -> Snapshot {
             name: DeviceName::new("roof"),
             power: Some(Reading::good(Watts::new(PV), at)),
             max_age: MAX_AGE,
+            measured: false,
             limit: None,
         }],
         loads: vec![LoadState {

@@ -44,12 +44,12 @@ fn battery(name: &str, power: f64, soc: f64, setpoint: Option<(f64, SetpointStat
 fn snapshot() -> Snapshot {
     Snapshot {
         at: now(),
-        grid: GridState { power: kw(84.2), max_age: AGE, ..GridState::default() },
+        grid: GridState { power: kw(84.2), feed: kw(30.4), max_age: AGE, ..GridState::default() },
         batteries: vec![
             battery("battery-hall", 23.1, 54.0, Some((23_000.0, SetpointState::Confirmed))),
             battery("battery-office", 0.0, 61.0, None),
         ],
-        pv: vec![PvState { name: DeviceName::new("roof"), power: kw(7.3), max_age: AGE, limit: None }],
+        pv: vec![PvState { name: DeviceName::new("roof"), power: kw(7.3), max_age: AGE, measured: false, limit: None }],
         ..Snapshot::default()
     }
 }

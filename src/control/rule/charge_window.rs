@@ -17,6 +17,9 @@ pub(in super::super) fn wish(
     power: Option<Watts>,
     site: &Site<'_>,
 ) -> Option<Wish> {
+    if !site.snapshot.clock_trusted {
+        return None;
+    }
     let left = time_left(from, to, days, site)?;
     let now = site.soc()?;
     if now >= soc {

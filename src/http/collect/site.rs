@@ -2,9 +2,9 @@
 
 use crate::http::family::*;
 use crate::http::sheet::Sheet;
-use crate::http::site_power::SitePower;
 use crate::http::view::View;
 use crate::reading::fresh;
+use crate::state::SitePower;
 use crate::units::{Soc, Watts};
 
 pub(super) fn fill(sheet: &mut Sheet, view: &View) {
@@ -17,7 +17,7 @@ pub(super) fn fill(sheet: &mut Sheet, view: &View) {
     }
     for battery in &snapshot.batteries {
         let power = fresh(battery.power.as_ref(), now, battery.max_age);
-        let soc = fresh(battery.soc.as_ref(), now, battery.max_age);
+        let soc = fresh(battery.soc.as_ref(), now, battery.soc_max_age);
         sheet.put_some(&BATTERY_POWER, [battery.name.as_str()], power.ok().map(Watts::watts));
         sheet.put_some(&BATTERY_SOC, [battery.name.as_str()], soc.ok().map(Soc::ratio));
     }

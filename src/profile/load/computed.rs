@@ -3,7 +3,6 @@
 use super::loader::Loader;
 use crate::profile::Unit;
 use crate::profile::define::{Source, When};
-use crate::profile::names::symbol;
 
 impl Loader<'_> {
     /// Fills in the computed points; returns their order.
@@ -21,7 +20,7 @@ impl Loader<'_> {
             if let (Some(stated), Some(found)) = (stated, found)
                 && stated != found
             {
-                let what = format!("this makes {}, and the point is in {}", symbol(found), symbol(stated));
+                let what = format!("this makes {}, and the point is in {}", found.symbol(), stated.symbol());
                 self.report.error(&place, what, "another unit", "");
             }
             if let Some(value) = self.values.get_mut(*index) {

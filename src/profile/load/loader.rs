@@ -90,7 +90,7 @@ impl Loader<'_> {
     /// Complains where watts meet watt-hours.
     pub(super) fn check_units(&self, expr: &Expr, setpoint: Unit, place: &Place) {
         if let Err((a, b)) = expr.unit(&|index| self.unit_of(index), setpoint) {
-            let (a, b) = (crate::profile::names::symbol(a), crate::profile::names::symbol(b));
+            let (a, b) = (a.symbol(), b.symbol());
             self.report.error(
                 place,
                 format!("{a} and {b} are mixed"),

@@ -9,7 +9,7 @@ use super::section::{Node, Section};
 use crate::profile::codec::Type;
 use crate::profile::define::{Source, ValueDef, When};
 use crate::profile::expr::Expr;
-use crate::profile::names::{PARTS, UNITS, nearest, symbol, unit_of};
+use crate::profile::names::{PARTS, UNITS, nearest, unit_of};
 use crate::profile::{Counter, Status, Unit};
 
 /// Keys that make a table a point; anything else in it is a point of the part.
@@ -60,7 +60,7 @@ impl<'a> Loader<'a> {
             if !matches!(canonical, Unit::WattHours | Unit::None) {
                 section.error(
                     &place,
-                    format!("{} is not counted", symbol(canonical)),
+                    format!("{} is not counted", canonical.symbol()),
                     "a counter of power",
                     "count Wh",
                 );
@@ -142,7 +142,7 @@ impl<'a> Loader<'a> {
         let Some((text, place)) = section.text("unit") else {
             let example = expected.filter(|unit| *unit != Unit::None);
             if let (Some(unit), None) = (example, section.get("unit")) {
-                section.missing("unit", &format!("\"{}\"", symbol(unit)));
+                section.missing("unit", &format!("\"{}\"", unit.symbol()));
             }
             return None;
         };
@@ -157,7 +157,7 @@ impl<'a> Loader<'a> {
             return None;
         };
         if let Some(expected) = expected.filter(|expected| expected != unit) {
-            let wanted = if expected == Unit::None { "no unit" } else { symbol(expected) };
+            let wanted = if expected == Unit::None { "no unit" } else { expected.symbol() };
             let what = format!("{} is in {wanted}, not {text}", section.what);
             section.error(&place, what, "another quantity", "mend the unit or the name");
         }

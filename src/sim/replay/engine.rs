@@ -91,7 +91,7 @@ impl Replay {
         let has = |role: Role| config.devices.iter().any(|device| device.roles.contains(&role));
         if !has(Role::Pv) {
             // As with the grid meter: where the config has none, the inverter is replay's own.
-            policy.pv.push(PvPolicy { name: DeviceName::new("pv"), settle: Duration::ZERO });
+            policy.pv.push(PvPolicy { name: DeviceName::new("pv") });
         }
         // The record has one PV power, so one inverter stands for all.
         policy.pv.truncate(1);
@@ -250,7 +250,7 @@ impl Replay {
         });
         let pv = self.pv.iter().map(|name| {
             let name = name.clone();
-            PvState { name, power: Some(reading(seen.pv)), max_age, limit: None }
+            PvState { name, power: Some(reading(seen.pv)), max_age, measured: false, limit: None }
         });
         Snapshot {
             at: now,

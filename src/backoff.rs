@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Pauses that double from a first one to a cap. Each is drawn from the upper half of its range, so that a building full
 /// of devices does not come back in step after a power cut.
 #[derive(Clone, Debug)]
-pub(super) struct Backoff {
+pub struct Backoff {
     first: Duration,
     cap: Duration,
     failures: u32,
@@ -35,6 +35,11 @@ impl Backoff {
     /// A success: the next failure pauses shortly again.
     pub const fn reset(&mut self) {
         self.failures = 0;
+    }
+
+    /// Failures since the last success.
+    pub const fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// In 0..1 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014: SplitMix64).
