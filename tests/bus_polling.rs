@@ -62,6 +62,23 @@ async fn each_group_is_polled_at_its_own_interval_without_drift_in_one_event() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_device_that_comes_back_is_read_whole_at_once_however_rare_a_group_is() {
+    let server = Server::good();
+    let away = here();
+    let mut fake = Fake::polling(secs(1), &[&[10], &[200]]);
+    fake.groups[1].0 = secs(3600);
+    let mut bus = Bus::on(&server, Frames::Tcp, &away, vec![(1, fake)]);
+    bus.during(secs(10)).await;
+    server.become_one_that(|_, _| vec![Act::Close]);
+    bus.during(secs(10)).await;
+    server.recover();
+    let events = bus.during(secs(40)).await;
+    let slow = |event: &&BusEvent| matches!(event, BusEvent::Polled { group: 1, .. });
+    assert_eq!(events.iter().filter(slow).count(), 1);
+    assert_eq!(links(&events, 1), [LinkState::Up]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_unit_costs_its_neighbour_at_most_its_own_time_out() {
     // On a line a failure is followed by a silence as long as the time-out.
     for (frames, cost) in [(Frames::Tcp, ms(500)), (Frames::Rtu, ms(1000))] {

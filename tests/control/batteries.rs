@@ -322,6 +322,25 @@ fn what_the_batteries_do_now_is_the_start_after_a_restart() {
 }
 
 #[test]
+fn what_a_device_says_it_takes_bounds_its_share_and_the_others_give_the_rest() {
+    use wattkeeper::bus::{SetpointReport, SetpointState};
+    for (grid, told) in [(11.5, [2.0, 9.5]), (-10.8, [-1.0, -9.8])] {
+        let mut scene = Scene::new(grid, [self_consumption()]).with_battery(0.0, 50.0);
+        scene.snapshot.batteries[0].setpoint = Some(SetpointReport {
+            control: "battery".into(),
+            serial: 1,
+            value: Some(0.0),
+            takes: Some((-1000.0, 2000.0)),
+            state: SetpointState::Confirmed,
+            at: scene.now,
+            writes_today: 0,
+            budget: None,
+        });
+        assert_eq!(scene.powers(), told);
+    }
+}
+
+#[test]
 fn a_battery_that_does_not_take_its_setpoint_is_left_out_for_a_while_and_the_others_take_over() {
     use wattkeeper::bus::{SetpointReport, SetpointState};
     let mut scene = Scene::new(9.0, [self_consumption()]).with_battery(0.0, 50.0);
@@ -329,6 +348,7 @@ fn a_battery_that_does_not_take_its_setpoint_is_left_out_for_a_while_and_the_oth
         control: "battery".into(),
         serial: 1,
         value: None,
+        takes: None,
         state: SetpointState::Failed("register 2716 reads 0".to_owned()),
         at: scene.now,
         writes_today: 0,
