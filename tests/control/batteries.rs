@@ -324,7 +324,7 @@ fn what_the_batteries_do_now_is_the_start_after_a_restart() {
 #[test]
 fn what_a_device_says_it_takes_bounds_its_share_and_the_others_give_the_rest() {
     use wattkeeper::bus::{SetpointReport, SetpointState};
-    for (grid, told) in [(11.5, [2.0, 9.5]), (-10.8, [-1.0, -9.8])] {
+    for (grid, told) in [(17.0, [2.0, 15.0]), (-16.0, [-1.0, -15.0])] {
         let mut scene = Scene::new(grid, [self_consumption()]).with_battery(0.0, 50.0);
         scene.snapshot.batteries[0].setpoint = Some(SetpointReport {
             control: "battery".into(),
