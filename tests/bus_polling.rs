@@ -128,6 +128,27 @@ async fn a_late_answer_is_never_taken_for_that_of_a_later_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn both_answers_to_a_repeated_read_are_waited_for_before_another_is_asked() {
+    // Later than the repetition was sent: then two answers come, and the second must not answer what is asked next.
+    for late in [1200, 1400, 1700] {
+        let server = Server::new(move |server, asked| {
+            let latency = if asked.n % 7 == 3 { late } else { 5 };
+            vec![Act::Wait(ms(latency)), Act::Send(server.answer(asked))]
+        });
+        let fake = Fake::polling(ms(700), &[&[100], &[101], &[102], &[103]]);
+        let mut bus = Bus::on(&server, Frames::Rtu, &here(), vec![(1, fake)]);
+        let events = bus.during(secs(300)).await;
+        let values: Vec<(usize, Value)> =
+            events.iter().filter_map(|event| polled(event, 1)).flat_map(|(_, v)| v).collect();
+        assert!(values.len() > 200, "{late} ms: {}", values.len());
+        for (point, value) in values {
+            assert_eq!(value, Value::Number(100.0 + point as f64), "{late} ms");
+        }
+        assert!(failures(&events, 1).len() > 10, "{late} ms: it was late indeed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_line_is_silent_after_a_failure_and_the_same_read_is_repeated_first() {
     let server = misbehaving("silent", ms(500));
     let units = vec![(1, Fake::polling(secs(1), &[&[100], &[101]])), (2, Fake::polling(ms(100), &[&[200]]))];
