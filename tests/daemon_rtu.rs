@@ -62,7 +62,9 @@ fn a_silent_unit_on_the_line_leaves_its_neighbour_polled_and_the_peak_held() {
     let (yard, _folder, daemon) = wired(&cable);
     assert!(yard.address("hall").to_string().starts_with("rtu-tcp:"));
     eventually("grid power comes down to its limit", || near(yard.grid(), Watts::kw(60.0)));
-    eventually("all are up", || ["grid", "floor", "hall", "office"].iter().all(|d| up(&daemon, d) == Some(1.0)).then_some(()));
+    eventually("all are up", || {
+        ["grid", "floor", "hall", "office"].iter().all(|d| up(&daemon, d) == Some(1.0)).then_some(())
+    });
 
     yard.fault("floor", Fault::Silent);
     eventually("the floor is down", || (up(&daemon, "floor") == Some(0.0)).then_some(()));
@@ -70,7 +72,7 @@ fn a_silent_unit_on_the_line_leaves_its_neighbour_polled_and_the_peak_held() {
     eventually("the meter is polled as before", || (yard.traffic("grid").requests > before + 40).then_some(()));
     assert_eq!((up(&daemon, "grid"), up(&daemon, "floor")), (Some(1.0), Some(0.0)));
     assert_eq!(daemon.wait_for_control("controlling"), "");
-    assert!(near(yard.grid(), Watts::kw(60.0)).is_some());
+    eventually("the peak is held", || near(yard.grid(), Watts::kw(60.0)));
     yard.fault("floor", Fault::Healthy);
     eventually("the floor is back", || (up(&daemon, "floor") == Some(1.0)).then_some(()));
 
@@ -96,7 +98,9 @@ fn a_pulled_cable_is_said_batteries_go_to_their_safe_states_and_it_comes_back() 
         cable.pull();
         let reason = daemon.wait_for_control("not-controlling");
         assert!(reason.contains("grid"), "{reason}");
-        eventually("both meters are down", || ((up(&daemon, "grid"), up(&daemon, "floor")) == (Some(0.0), Some(0.0))).then_some(()));
+        eventually("both meters are down", || {
+            ((up(&daemon, "grid"), up(&daemon, "floor")) == (Some(0.0), Some(0.0))).then_some(())
+        });
         eventually("the hall is released", || (yard.storage(STOR_CTL_MOD) == 0).then_some(()));
         assert_eq!((up(&daemon, "hall"), up(&daemon, "office")), (Some(1.0), Some(1.0)), "the other buses go on");
         cable.plug();
@@ -127,7 +131,7 @@ custom.c = { at = 102, type = "u16", group = "c" }
 custom.d = { at = 103, type = "u16", group = "d" }
 "#;
 const POINTS: [(&str, f64); 4] =
-    [("meter.power", 100.0), ("meter.custom.b", 101.0), ("meter.custom.c", 102.0), ("meter.custom.d", 103.0)];
+    [("meter.power", 100.0), ("custom.b", 101.0), ("custom.c", 102.0), ("custom.d", 103.0)];
 
 fn counted(address: &str) -> (tempfile::TempDir, Daemon) {
     let folder = tempfile::tempdir().unwrap();
@@ -145,11 +149,11 @@ fn counted(address: &str) -> (tempfile::TempDir, Daemon) {
 /// Every value that is shown is that of its own register; whether all are good.
 fn each_shows_its_own(daemon: &Daemon, when: &str) -> bool {
     let state = daemon.state();
-    let points = state["devices"][0]["points"].as_array().unwrap().clone();
+    let points = state["devices"][0]["points"].as_array().cloned().unwrap_or_default();
     let mut good = 0;
     for point in &points {
         let name = point["name"].as_str().unwrap();
-        let (_, own) = POINTS.iter().find(|(known, _)| known.ends_with(name.trim_start_matches("meter."))).unwrap();
+        let (_, own) = POINTS.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{name}"));
         if let Some(value) = point["value"].as_f64() {
             assert_eq!(value, *own, "{when}: {point}");
         }
@@ -182,7 +186,7 @@ fn a_late_answer_on_a_line_never_becomes_the_value_of_another_register() {
     let (_folder, daemon) = counted(&format!("rtu:{}?baud=115200", cable.ours().display()));
     eventually("many answers, many of them late", || {
         each_shows_its_own(&daemon, "late");
-        (server.seen().len() > 60).then_some(())
+        (server.seen().len() > 45).then_some(())
     });
     assert!(daemon.metric("wattkeeper_device_errors_total{device=\"meter\",kind=\"timeout\"}") > Some(5.0));
     server.recover();
@@ -195,14 +199,26 @@ fn whatever_a_line_answers_a_value_is_right_or_none_and_it_comes_back() {
     let server = Server::good();
     let _serving = serve(&cable, &server);
     let (_folder, daemon) = counted(&format!("rtu:{}?baud=115200", cable.ours().display()));
-    for mode in ["wrong-seal", "wrong-unit", "wrong-function", "short", "long", "odd", "truncated", "garbage", "duplicate", "noise-before", "silent"] {
+    for mode in [
+        "wrong-seal",
+        "wrong-unit",
+        "wrong-function",
+        "short",
+        "long",
+        "odd",
+        "truncated",
+        "garbage",
+        "duplicate",
+        "noise-before",
+        "silent",
+    ] {
         eventually("all is well", || each_shows_its_own(&daemon, mode).then_some(()));
         let bad = misbehaving(mode, Duration::from_millis(150));
         let before = server.seen().len();
         server.become_one_that(move |_, asked| bad.act(asked));
         eventually(mode, || {
             each_shows_its_own(&daemon, mode);
-            (server.seen().len() > before + 5).then_some(())
+            (server.seen().len() > before + 3).then_some(())
         });
         server.recover();
     }
