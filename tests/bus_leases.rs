@@ -319,6 +319,41 @@ async fn a_release_is_repeated_until_the_device_has_taken_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_release_switches_off_and_the_owner_had_on_is_confirmed_as_the_owner_had_it() {
+    let mut site = site(Frames::Tcp, |fake| fake.own_mode = true);
+    site.server.put(1, MODE, 3);
+    site.bus.during(ms(100)).await;
+    site.bus.lease(Some(5000.0), secs(5), SafeState::Release);
+    site.bus.during(secs(4)).await;
+    let events = site.bus.during(secs(20)).await;
+    let states: Vec<_> = setpoints(&events).into_iter().map(|(_, _, state)| state).collect();
+    assert_eq!(states, [SetpointState::SafeWritten, SetpointState::SafeConfirmed]);
+    assert_eq!((site.server.get(1, MODE), site.server.get(1, OWN)), (3, 77));
+    assert!(site.notebook.captured(&name(1), "battery").is_none(), "nothing is left to be put back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_beyond_what_the_device_takes_is_brought_inside_and_said() {
+    let mut site = site(Frames::Tcp, |fake| fake.bounds = Some((-2000.0, 3000.0)));
+    site.bus.during(ms(100)).await;
+    for (wish, taken) in [(5000.0, 3000.0), (-5000.0, -2000.0)] {
+        site.bus.lease(Some(wish), secs(15), SafeState::Release);
+        let events = site.bus.during(secs(4)).await;
+        let report = events.iter().find_map(|event| match event {
+            BusEvent::Setpoint { report, .. } if report.state == SetpointState::Confirmed => Some(report.clone()),
+            _ => None,
+        });
+        let report = report.expect("it is confirmed");
+        assert_eq!((report.value, report.takes), (Some(taken), Some((-2000.0, 3000.0))));
+        assert_eq!(site.server.get(1, POWER).cast_signed(), taken as i16);
+    }
+    let writes = site.server.writes().len();
+    site.bus.lease(Some(-5000.0), secs(15), SafeState::Release);
+    site.bus.during(secs(4)).await;
+    assert_eq!(site.server.writes().len(), writes, "the same wish is not written again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_place_to_keep_its_settings_a_device_is_not_written_to() {
     #[derive(Default)]
     struct Full(MemoryNotebook);

@@ -62,6 +62,23 @@ async fn each_group_is_polled_at_its_own_interval_without_drift_in_one_event() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_device_that_comes_back_is_read_whole_at_once_however_rare_a_group_is() {
+    let server = Server::good();
+    let away = here();
+    let mut fake = Fake::polling(secs(1), &[&[10], &[200]]);
+    fake.groups[1].0 = secs(3600);
+    let mut bus = Bus::on(&server, Frames::Tcp, &away, vec![(1, fake)]);
+    bus.during(secs(10)).await;
+    server.become_one_that(|_, _| vec![Act::Close]);
+    bus.during(secs(10)).await;
+    server.recover();
+    let events = bus.during(secs(40)).await;
+    let slow = |event: &&BusEvent| matches!(event, BusEvent::Polled { group: 1, .. });
+    assert_eq!(events.iter().filter(slow).count(), 1);
+    assert_eq!(links(&events, 1), [LinkState::Up]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_unit_costs_its_neighbour_at_most_its_own_time_out() {
     // On a line a failure is followed by a silence as long as the time-out.
     for (frames, cost) in [(Frames::Tcp, ms(500)), (Frames::Rtu, ms(1000))] {
@@ -107,6 +124,27 @@ async fn a_late_answer_is_never_taken_for_that_of_a_later_request() {
         if frames == Frames::Tcp {
             assert!(server.connections.load(SeqCst) > 10, "each time-out ended the connection");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_answers_to_a_repeated_read_are_waited_for_before_another_is_asked() {
+    // Later than the repetition was sent: then two answers come, and the second must not answer what is asked next.
+    for late in [1200, 1400, 1700] {
+        let server = Server::new(move |server, asked| {
+            let latency = if asked.n % 7 == 3 { late } else { 5 };
+            vec![Act::Wait(ms(latency)), Act::Send(server.answer(asked))]
+        });
+        let fake = Fake::polling(ms(700), &[&[100], &[101], &[102], &[103]]);
+        let mut bus = Bus::on(&server, Frames::Rtu, &here(), vec![(1, fake)]);
+        let events = bus.during(secs(300)).await;
+        let values: Vec<(usize, Value)> =
+            events.iter().filter_map(|event| polled(event, 1)).flat_map(|(_, v)| v).collect();
+        assert!(values.len() > 200, "{late} ms: {}", values.len());
+        for (point, value) in values {
+            assert_eq!(value, Value::Number(100.0 + point as f64), "{late} ms");
+        }
+        assert!(failures(&events, 1).len() > 10, "{late} ms: it was late indeed");
     }
 }
 

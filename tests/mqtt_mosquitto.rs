@@ -1,11 +1,14 @@
 //! The gateway against a real mosquitto: nothing that was acknowledged is missing, nothing that was not is lost.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/gate.rs"]
+mod gate;
 #[path = "support/mosquitto.rs"]
 mod mosquitto;
 #[path = "support/mqtt_wire.rs"]
 mod mqtt_wire;
 
+use gate::Gate;
 use mosquitto::{Gateway, Mosquitto, config, decision, free_port};
 use mqtt_wire::Subscriber;
 
@@ -42,8 +45,8 @@ async fn a_broker_that_is_away_at_the_start_gets_all_when_it_comes() {
     // The broker comes up behind a gate, so that the subscriber is there first.
     let broker = Mosquitto::open().await;
     let mut subscriber = Subscriber::new(broker.port, None, "wattkeeper/x/telemetry/#").await;
-    let gate = gate(port).await;
-    gate.send_replace(Some(broker.port));
+    let gate = Gate::at(port).await;
+    gate.lead(Some(broker.port));
     for expected in 1..=300 {
         assert_eq!(subscriber.next().await.unwrap().payload, expected.to_string());
     }
@@ -55,21 +58,21 @@ async fn a_broker_that_is_away_at_the_start_gets_all_when_it_comes() {
 async fn twenty_killed_brokers_cost_no_record() {
     const KILLS: usize = 20;
     let port = free_port();
-    let gate = gate(port).await;
+    let gate = Gate::at(port).await;
     let gateway = Gateway::start(config(port));
     let mut arrived: Vec<u64> = Vec::new();
     for round in 0..=KILLS {
         let mut broker = Mosquitto::open().await;
         let mut subscriber = Subscriber::new(broker.port, None, "wattkeeper/x/telemetry/#").await;
         gateway.append(TOPIC, 150);
-        gate.send_replace(Some(broker.port));
+        gate.lead(Some(broker.port));
         for _ in 0..(if round < KILLS { 40 + round * 7 } else { 0 }) {
             arrived.extend(subscriber.next().await.map(|message| message.payload.parse::<u64>().unwrap()));
         }
         if round == KILLS {
             gateway.until_empty().await;
         }
-        gate.send_replace(None);
+        gate.lead(None);
         broker.kill();
         while let Some(message) = subscriber.next().await {
             arrived.push(message.payload.parse().unwrap());
@@ -127,21 +130,4 @@ async fn live_state_is_retained_and_only_the_latest_is_sent() {
     assert!(site.retain);
     assert!(site.json()["grid"]["power"].is_null(), "no reading, no number");
     gateway.end().await;
-}
-
-/// Forwards to a broker while it is told one; otherwise hangs up at once.
-async fn gate(port: u16) -> tokio::sync::watch::Sender<Option<u16>> {
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-    let (tell, told) = tokio::sync::watch::channel(None);
-    tokio::spawn(async move {
-        while let Ok((mut inside, _)) = listener.accept().await {
-            let Some(port) = *told.borrow() else { continue };
-            tokio::spawn(async move {
-                if let Ok(mut outside) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await {
-                    let _ = tokio::io::copy_bidirectional(&mut inside, &mut outside).await;
-                }
-            });
-        }
-    });
-    tell
 }

@@ -1,14 +1,14 @@
 //! Passwords, TLS and access lists against a real mosquitto, and what the owner is told when they are wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/certificates.rs"]
+mod certificates;
 #[path = "support/mosquitto.rs"]
 mod mosquitto;
 #[path = "support/mqtt_wire.rs"]
 mod mqtt_wire;
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-
+use certificates::certificates;
 use mosquitto::{Gateway, Mosquitto, add_user, config};
 use mqtt_wire::Subscriber;
 use wattkeeper::config::{MqttConfig, MqttTls, Secret};
@@ -57,35 +57,6 @@ async fn a_wrong_password_is_said_so_and_never_shown() {
     assert!(!error.contains("hunter2"));
     assert_eq!(gateway.outbox.stats().records, 3);
     gateway.end().await;
-}
-
-fn openssl(folder: &Path, arguments: &str) {
-    let done = Command::new("openssl")
-        .current_dir(folder)
-        .args(arguments.split(' '))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .expect("install openssl");
-    assert!(done.success(), "openssl {arguments}");
-}
-
-/// A CA of our own, a server for localhost and a client.
-fn certificates(folder: &Path) {
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    openssl(folder, &format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=test-ca -days 2"));
-    openssl(folder, &format!("req -x509 {key} -keyout other.key -out other.pem -subj /CN=other-ca -days 2"));
-    let names = "-addext subjectAltName=DNS:localhost,IP:127.0.0.1";
-    openssl(folder, &format!("req {key} -keyout server.key -out server.csr -subj /CN=localhost {names}"));
-    let names = "-addext subjectAltName=DNS:town-hall";
-    openssl(folder, &format!("req {key} -keyout client.key -out client.csr -subj /CN=town-hall {names}"));
-    for who in ["server", "client"] {
-        let files = format!("-in {who}.csr -out {who}.pem");
-        openssl(
-            folder,
-            &format!("x509 -req {files} -CA ca.pem -CAkey ca.key -CAcreateserial -copy_extensions copy -days 2"),
-        );
-    }
 }
 
 const TLS: &str = "allow_anonymous true\ncafile FOLDER/ca.pem\ncertfile FOLDER/server.pem\nkeyfile FOLDER/server.key";

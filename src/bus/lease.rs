@@ -58,6 +58,10 @@ pub struct SetpointReport {
     pub serial: u64,
     /// The value in force, in the control's unit; `None` in a released safe state.
     pub value: Option<f64>,
+    /// What the device takes at present, in the control's unit: (least, most); `None` where that is not known. A wish beyond
+    /// is brought inside.
+    #[serde(skip)]
+    pub takes: Option<(f64, f64)>,
     /// How far it has come.
     #[serde(flatten)]
     pub state: SetpointState,

@@ -4,9 +4,10 @@
 //! - TCP: whatever ends otherwise than in a checked answer or an exception (a time-out, an error, a dropped future) has
 //!   lost the connection: it is taken out before the call and put back only after a sound one.
 //! - RTU: a line has no transaction numbers. After a failure it is silent for the longest response time and drained; then
-//!   the same read is repeated before any other read of that unit, for a late answer to it is still an answer to it. A
-//!   write needs no repetition: its echo names it. (No rule helps against answers that are later than twice the time-out
-//!   again and again: the profile's time-out must be longer than the device ever takes.)
+//!   the same read is repeated before any other read of that unit, for a late answer to it is still an answer to it. Once
+//!   it is answered the line is silent again until nothing more comes, for both requests may be answered. A write needs no
+//!   repetition: its echo names it. (No rule helps against answers that are later than four times the time-out, or that
+//!   are late again and again: the profile's time-out must be longer than the device ever takes.)
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -47,6 +48,8 @@ pub(super) struct Link {
     ended: IoTime,
     /// RTU: nothing is sent before.
     silent_until: IoTime,
+    /// RTU: more answers may come than were waited for: nothing is sent before the line was silent that long.
+    doubtful: bool,
     /// RTU: the read that failed last, by unit: to be repeated before another one.
     owed: BTreeMap<u8, Span>,
 }
@@ -72,6 +75,7 @@ impl Link {
             failures: 0,
             ended: IoTime::START,
             silent_until: IoTime::START,
+            doubtful: false,
             owed: BTreeMap::new(),
         }
     }
@@ -186,23 +190,52 @@ impl Link {
         gap: Duration,
         character: Duration,
     ) -> Result<Vec<u16>, ErrorKind> {
+        let mut repeated = false;
         if let Request::Read(span) = request
             && let Some(owed) = self.owed.remove(&unit)
-            && owed != span
         {
+            repeated = owed == span;
             // Whatever comes of it: one repetition answers for the failure before it.
-            match self.speak_once(unit, Request::Read(owed), timeout, gap, character).await {
-                Ok(_) | Err(ErrorKind::Exception(_)) => self.ended = self.clock.io(),
-                Err(kind) => return Err(kind),
+            if !repeated {
+                match self.speak_once(unit, Request::Read(owed), timeout, gap, character).await {
+                    Ok(_) | Err(ErrorKind::Exception(_)) => self.doubt(),
+                    Err(kind) => return Err(kind),
+                }
             }
         }
         let result = self.speak_once(unit, request, timeout, gap, character).await;
+        if repeated && matches!(result, Ok(_) | Err(ErrorKind::Exception(_))) {
+            self.doubt();
+        }
         if let (Request::Read(span), Err(ErrorKind::Timeout | ErrorKind::Protocol | ErrorKind::Transport)) =
             (request, &result)
         {
             self.owed.insert(unit, span);
         }
         result
+    }
+
+    /// One of several requests was answered: the others may be yet.
+    fn doubt(&mut self) {
+        self.ended = self.clock.io();
+        self.silent_until = self.ended + self.slowest;
+        self.doubtful = true;
+    }
+
+    /// Waits until the line may be used, with nothing on it that was not asked for.
+    async fn quiet(&mut self, line: &mut Line, gap: Duration) -> io::Result<()> {
+        for _ in 0..MUTE {
+            let from = self.silent_until.max(self.ended + gap);
+            if self.clock.io() < from {
+                turning(&self.clock, &self.pulse, None, self.clock.sleep_until(from)).await;
+            }
+            if !line.drain().await? || !self.doubtful {
+                self.doubtful = false;
+                return Ok(());
+            }
+            self.silent_until = self.clock.io() + self.slowest;
+        }
+        Err(io::ErrorKind::InvalidData.into())
     }
 
     async fn speak_once(
@@ -213,15 +246,13 @@ impl Link {
         gap: Duration,
         character: Duration,
     ) -> Result<Vec<u16>, ErrorKind> {
-        let from = self.silent_until.max(self.ended + gap);
-        if self.clock.io() < from {
-            turning(&self.clock, &self.pulse, None, self.clock.sleep_until(from)).await;
-        }
         // Taken out for the time of the exchange: should this future be dropped, the port is closed.
         let Wire::Line(mut line) = std::mem::take(&mut self.wire) else { return Err(ErrorKind::Transport) };
-        let deadline = self.clock.io() + timeout + character * airtime(request);
-        let answer = match line.drain().await {
-            Ok(()) => turning(&self.clock, &self.pulse, Some(deadline), line.exchange(unit, request)).await,
+        let answer = match self.quiet(&mut line, gap).await {
+            Ok(()) => {
+                let deadline = self.clock.io() + timeout + character * airtime(request);
+                turning(&self.clock, &self.pulse, Some(deadline), line.exchange(unit, request)).await
+            }
             Err(_) => Some(Err(ErrorKind::Transport)),
         };
         let result = match answer {

@@ -38,9 +38,11 @@ impl Line {
         !self.received.is_empty()
     }
 
-    /// Reads away what has come in, without waiting. A peer that talks without end is an error: it is left.
-    pub async fn drain(&mut self) -> io::Result<()> {
+    /// Reads away what has come in, without waiting; whether there was anything. A peer that talks without end is an error:
+    /// it is left.
+    pub async fn drain(&mut self) -> io::Result<bool> {
         self.received.clear();
+        let mut any = false;
         let mut bytes = [0_u8; 256];
         for _ in 0..64 {
             let mut buffer = ReadBuf::new(&mut bytes);
@@ -50,10 +52,10 @@ impl Line {
                 Poll::Pending => Poll::Ready(None),
             });
             match read.await {
-                None => return Ok(()),
+                None => return Ok(any),
                 Some(Err(error)) => return Err(error),
                 Some(Ok(())) if buffer.filled().is_empty() => return Err(io::ErrorKind::BrokenPipe.into()),
-                Some(Ok(())) => {}
+                Some(Ok(())) => any = true,
             }
         }
         Err(io::ErrorKind::InvalidData.into())

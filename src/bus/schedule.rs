@@ -205,6 +205,15 @@ impl Schedule {
         }
     }
 
+    /// A unit is back at `now`: what it said before is out of date, so all its groups are due, but for the one being read.
+    pub fn back(&mut self, unit: usize, now: IoTime) {
+        let Some(unit) = self.unit(unit) else { return };
+        let reading = unit.reading;
+        for (_, times) in unit.groups.iter_mut().enumerate().filter(|(group, _)| reading != Some(*group)) {
+            times.due = times.due.min(now);
+        }
+    }
+
     /// The groups that are due at `now` without a connection: each is passed over once.
     pub fn pass_over(&mut self, now: IoTime) -> Vec<(usize, usize)> {
         let mut passed = Vec::new();

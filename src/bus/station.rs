@@ -137,7 +137,9 @@ impl<U: BusUnit> Station<U> {
         self.orphaned = orphaned;
         let leases = self.leases.borrow_and_update();
         let mut reports = Vec::new();
+        self.unit.tick(now);
         for writer in &mut self.writers {
+            writer.takes = self.unit.bounds(&writer.control.name);
             writer.lease(leases.get(&writer.control.name).copied(), orphaned, now.io);
             reports.extend(writer.settle(now));
         }
@@ -147,6 +149,7 @@ impl<U: BusUnit> Station<U> {
                     control: control.clone(),
                     serial: lease.serial,
                     value: None,
+                    takes: None,
                     state: super::SetpointState::Refused(format!("the profile has no control `{control}`")),
                     at: now,
                     writes_today: 0,

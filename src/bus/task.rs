@@ -456,6 +456,7 @@ impl<U: BusUnit> Bus<U> {
         station.link = LinkState::Up;
         station.writers.iter_mut().for_each(super::writer::Writer::awake);
         self.schedule.write_at(i, station.write_at(at));
+        self.schedule.back(i, at.io);
         let event = BusEvent::Link { device: station.name.clone(), state: LinkState::Up, at };
         self.tell(event).await
     }

@@ -37,6 +37,10 @@ pub trait BusUnit: Send + Sync + 'static {
     fn captured(&mut self, control: &str, settings: &Captured);
     /// See [`Instance::tick`].
     fn tick(&mut self, now: Moment);
+    /// See [`Instance::bounds`]; `None` where they are not known.
+    fn bounds(&self, _control: &str) -> Option<(f64, f64)> {
+        None
+    }
     /// See [`Instance::set`].
     ///
     /// # Errors
@@ -87,6 +91,9 @@ impl BusUnit for Instance {
     }
     fn tick(&mut self, now: Moment) {
         self.tick(now);
+    }
+    fn bounds(&self, control: &str) -> Option<(f64, f64)> {
+        self.bounds(control).ok().filter(|(min, max)| min <= max)
     }
     fn set(&self, control: &str, p: f64) -> Result<Vec<Step>, Refusal> {
         self.set(control, p)

@@ -91,6 +91,8 @@ const BUSY_TRIES: u32 = 4;
 
 pub(super) struct Writer {
     pub control: Control,
+    /// What the device takes at present: (least, most).
+    pub takes: Option<(f64, f64)>,
     lease: Option<Lease>,
     touched: bool,
     told: Told,
@@ -124,6 +126,7 @@ impl Writer {
         let told = if touched { Told::Unclear } else { Told::Release };
         Self {
             control,
+            takes: None,
             lease: None,
             touched,
             told,
@@ -273,6 +276,11 @@ impl Writer {
         let midnight =
             self.spent.filter(|spent| *spent == day(now)).map(|_| (now.io + Duration::from_secs(60), Job::Look));
         [job, turn, midnight].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// `value` as near as the device takes it.
+    pub fn taken(&self, value: f64) -> f64 {
+        self.takes.map_or(value, |(least, most)| value.clamp(least, most))
     }
 
     /// Whether a device that was told `told` need not be told `value`.
@@ -456,7 +464,7 @@ impl Writer {
         let serial = self.lease.map_or(0, |lease| lease.serial);
         self.reported = Some((serial, self.live(now.io).is_none()));
         let value = match self.told {
-            Told::Drive { value, .. } => Some(value),
+            Told::Drive { value, .. } => Some(self.taken(value)),
             Told::Release | Told::Unclear => None,
         };
         let flash = self.control.class == Class::Flash;
@@ -464,13 +472,14 @@ impl Writer {
             control: self.control.name.clone(),
             serial,
             value,
+            takes: self.takes,
             state,
             at: now,
             writes_today: self.writes(day(now)),
             budget: self.control.budget.filter(|_| flash),
         };
         let same = self.last.as_ref().is_some_and(|last| {
-            (last.serial, last.value, &last.state) == (serial, value, &report.state)
+            (last.serial, last.value, last.takes, &last.state) == (serial, value, self.takes, &report.state)
                 && !(flash && last.writes_today != report.writes_today)
         });
         self.last = Some(report.clone());

@@ -95,7 +95,8 @@ impl<U: BusUnit> Talk<'_, U> {
         };
         self.unit.captured(&control, &settings);
         self.unit.tick(self.clock.now());
-        let steps = match self.unit.set(&control, value) {
+        writer.takes = self.unit.bounds(&control);
+        let steps = match self.unit.set(&control, writer.taken(value)) {
             Ok(steps) => steps,
             Err(refusal) => return Outcome::Refused(refusal.to_string()),
         };
@@ -177,12 +178,15 @@ impl<U: BusUnit> Talk<'_, U> {
 
     /// Writes steps in one go. A device that refuses one step of a release (`to_the_end`) still gets the others.
     async fn steps(&mut self, steps: &[Step], to_the_end: bool) -> Result<Vec<Check>, Broken> {
-        let mut checks = Vec::new();
+        let mut checks: Vec<Check> = Vec::new();
         let mut broken = None;
         for (i, step) in steps.iter().enumerate() {
             match self.step(step).await {
                 Ok(()) => {
-                    checks.extend(step.verify.clone().map(|words| Check { span: step.span, words, mask: step.mask }))
+                    // What is written to the same registers later is what they must read as.
+                    let before = checks.iter().position(|check| check.span == step.span).map(|at| checks.remove(at));
+                    let words = step.verify.clone().or_else(|| before.map(|_| step.words.clone()));
+                    checks.extend(words.map(|words| Check { span: step.span, words, mask: step.mask }));
                 }
                 Err(mut failure) => {
                     let refused = matches!(failure.kind, Some(ErrorKind::Exception(_)));

@@ -69,6 +69,8 @@ pub(super) fn read<'a>(section: Section<'a>, profiles: &Profiles) -> Found<'a> {
             timeout: section.get("timeout"),
             interval: section.get("interval"),
             settle: section.get("settle"),
+            // An inverter may sleep in the dark; one with a battery has no reason to.
+            sleepless: battery,
         },
         capacity: section.get("capacity"),
         charge_max: section.get("charge_max"),

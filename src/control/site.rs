@@ -7,6 +7,7 @@ use super::net::estimate;
 use super::trouble;
 use super::{BatteryPolicy, InputRecord, Memory, Policy};
 use crate::clock::Moment;
+use crate::profile::BatteryControl;
 use crate::reading::{DeviceName, Reading, Why, fresh};
 use crate::state::{BatteryState, Snapshot};
 use crate::units::{Soc, WattHours, Watts};
@@ -157,6 +158,12 @@ impl<'a> Unit<'a> {
         let charge = least(policy.charge_max, reported(state.max_charge.as_ref())).min(until(policy.soc_max - soc));
         let discharge =
             least(policy.discharge_max, reported(state.max_discharge.as_ref())).min(until(soc - policy.soc_min));
+        // Limits that its owner set are known only once it was told something.
+        let takes = state.setpoint.as_ref().and_then(|report| report.takes);
+        let takes = takes.filter(|_| policy.control != BatteryControl::AcTotal);
+        let (least, most) = takes.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+        let charge = charge.min(Watts::new(-least)).max(Watts::ZERO);
+        let discharge = discharge.min(Watts::new(most)).max(Watts::ZERO);
         // What it cannot do at its least power it cannot do.
         let enough = |most: Watts| if most < policy.min_power { Watts::ZERO } else { most };
         Ok(Self { policy, power, soc, charge: enough(charge), discharge: enough(discharge) })

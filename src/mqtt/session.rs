@@ -13,7 +13,7 @@ use rumqttc::v5::mqttbytes::v5::{
 };
 use rumqttc::v5::mqttbytes::{self, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, MqttOptions, StateError};
-use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, TlsError, Transport};
 use tokio::time::MissedTickBehavior;
 
 use super::failure::Failure;
@@ -317,8 +317,10 @@ impl<'a> Session<'a> {
             ConnectionError::MqttState(
                 StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
             )
+            | ConnectionError::Tls(TlsError::Io(error))
             | ConnectionError::Io(error) => match error.kind() {
-                ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => self.closed(&error.to_string()),
+                ErrorKind::ConnectionReset => self.closed(&error.to_string()),
+                ErrorKind::UnexpectedEof => self.closed("the broker closed the connection"),
                 _ => error.to_string(),
             },
             ConnectionError::MqttState(StateError::AwaitPingResp) => "the broker does not answer pings".to_owned(),

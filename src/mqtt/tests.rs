@@ -40,6 +40,7 @@ fn device(name: &str, power: f64, now: Moment) -> Arc<DeviceState> {
             control: "battery".into(),
             serial: 3,
             value: Some(1500.0),
+            takes: None,
             state: SetpointState::Refused("over the budget".to_owned()),
             at: now,
             writes_today: 4,

@@ -29,6 +29,8 @@ pub struct Overrides {
     pub interval: Option<Duration>,
     /// How long until a setpoint shows its effect.
     pub settle: Option<Duration>,
+    /// It does not sleep, whatever its profile says: unreachable is a fault.
+    pub sleepless: bool,
 }
 
 /// How a register is written.
@@ -234,6 +236,7 @@ fn overridden(profile: &Profile, overrides: &Overrides) -> Profile {
     manners.max_read = overrides.max_read.unwrap_or(manners.max_read).clamp(1, 125);
     manners.gap = overrides.gap.unwrap_or(manners.gap);
     manners.timeout = overrides.timeout.unwrap_or(manners.timeout);
+    manners.sleeps &= !overrides.sleepless;
     if let Some(settle) = overrides.settle {
         profile.controls.iter_mut().for_each(|control| control.settle = settle);
     }

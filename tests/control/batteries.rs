@@ -320,3 +320,22 @@ fn what_the_batteries_do_now_is_the_start_after_a_restart() {
     });
     assert_eq!(scene.one(), 9.0, "10 kW now, 6 are needed, the ramp takes 1");
 }
+
+#[test]
+fn what_a_device_says_it_takes_bounds_its_share_and_the_others_give_the_rest() {
+    use wattkeeper::bus::{SetpointReport, SetpointState};
+    for (grid, told) in [(17.0, [2.0, 15.0]), (-16.0, [-1.0, -15.0])] {
+        let mut scene = Scene::new(grid, [self_consumption()]).with_battery(0.0, 50.0);
+        scene.snapshot.batteries[0].setpoint = Some(SetpointReport {
+            control: "battery".into(),
+            serial: 1,
+            value: Some(0.0),
+            takes: Some((-1000.0, 2000.0)),
+            state: SetpointState::Confirmed,
+            at: scene.now,
+            writes_today: 0,
+            budget: None,
+        });
+        assert_eq!(scene.powers(), told);
+    }
+}

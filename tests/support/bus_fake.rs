@@ -31,6 +31,9 @@ pub struct Fake {
     /// Must be read and hold its own number before the unit is known.
     pub identity: Option<u16>,
     pub identified: bool,
+    /// MODE is among the settings that are kept and put back.
+    pub own_mode: bool,
+    pub bounds: Option<(f64, f64)>,
     points: Arc<[PointSpec]>,
 }
 
@@ -78,6 +81,8 @@ impl Fake {
             mask: None,
             identity: None,
             identified: false,
+            own_mode: false,
+            bounds: None,
         }
     }
 
@@ -129,9 +134,13 @@ impl BusUnit for Fake {
         self.groups[group].1.iter().enumerate().map(|(i, span)| (before + i, value(span))).collect()
     }
     fn captures(&self, _control: &str) -> Vec<Span> {
-        vec![Span::holding(OWN, 1)]
+        let mode = self.own_mode.then(|| Span::holding(MODE, 1));
+        [Some(Span::holding(OWN, 1)), mode].into_iter().flatten().collect()
     }
     fn captured(&mut self, _control: &str, _settings: &Captured) {}
+    fn bounds(&self, _control: &str) -> Option<(f64, f64)> {
+        self.bounds
+    }
     fn tick(&mut self, _now: Moment) {}
     fn set(&self, _control: &str, p: f64) -> Result<Vec<Step>, Refusal> {
         if p.abs() > 30_000.0 {
@@ -142,7 +151,9 @@ impl BusUnit for Fake {
     }
     fn release(&self, _control: &str, captured: &Captured) -> Vec<Step> {
         let own = captured.get(&Span::holding(OWN, 1)).map(|words| Self::write(OWN, words[0], false));
-        [Some(Self::write(MODE, 0, true)), own].into_iter().flatten().collect()
+        let mode = Span::holding(MODE, 1);
+        let mode = captured.get(&mode).filter(|_| self.own_mode).map(|words| Self::write(MODE, words[0], false));
+        [Some(Self::write(MODE, 0, true)), own, mode].into_iter().flatten().collect()
     }
     fn heartbeat(&self, _control: &str) -> Option<(Duration, Step)> {
         self.beat.map(|every| (every, Self::write(ALIVE, 0x55AA, false)))

@@ -69,6 +69,12 @@ impl Server {
         *self.script.lock().unwrap() = Arc::new(Box::new(script));
     }
 
+    /// What this server would do about a request to another.
+    pub fn act(self: &Arc<Self>, asked: &Asked) -> Vec<Act> {
+        let script = self.script.lock().unwrap().clone();
+        script(self, asked)
+    }
+
     pub fn recover(&self) {
         self.become_one_that(|server, asked| vec![Act::Send(server.answer(asked))]);
     }

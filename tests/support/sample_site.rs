@@ -70,6 +70,7 @@ fn battery_report(at: Moment) -> SetpointReport {
         control: "battery".into(),
         serial: 7,
         value: Some(BATTERY),
+        takes: None,
         state: SetpointState::Confirmed,
         at,
         writes_today: 40,

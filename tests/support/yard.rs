@@ -20,6 +20,11 @@ pub struct Yard {
 impl Yard {
     /// A site with this load.
     pub fn new(load: Watts) -> Self {
+        Self::laid(load, |devices| devices.into_iter().map(|device| (Listen::loopback(), vec![device])).collect())
+    }
+
+    /// A site whose devices are laid on lines as wanted: grid, hall, office.
+    pub fn laid(load: Watts, lay: impl FnOnce([DevicePlan; 3]) -> Vec<(Listen, Vec<DevicePlan>)>) -> Self {
         let battery = BatterySize {
             capacity: WattHours::kwh(50.0),
             charge_max: Watts::kw(20.0),
@@ -41,7 +46,7 @@ impl Yard {
                 pace: 1.0,
             },
             window: Duration::from_secs(900),
-            lines: devices.into_iter().map(|device| (Listen::loopback(), vec![device])).collect(),
+            lines: lay(devices),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let site = runtime.block_on(async {
@@ -54,7 +59,7 @@ impl Yard {
 
     /// A config for it, with these rules and this `[control]`.
     pub fn config(&self, folder: &std::path::Path, enabled: bool, rest: &str) -> String {
-        let address = |name| self.site.address(name).map(Address::to_string).unwrap();
+        let address = |name| self.address(name).to_string();
         format!(
             r#"state_dir = "{state}"
 [site]
@@ -103,6 +108,11 @@ discharge_max = "20 kW"
             hall = address("hall"),
             office = address("office"),
         )
+    }
+
+    /// Where a device is served.
+    pub fn address(&self, name: &str) -> Address {
+        self.site.address(name).unwrap().clone()
     }
 
     /// Grid power in truth.

@@ -23,6 +23,7 @@ fn battery(name: &str, power: f64, soc: f64, setpoint: Option<(f64, SetpointStat
         control: "battery".into(),
         serial: 1,
         value: Some(value),
+        takes: None,
         state,
         at: now(),
         writes_today: 0,

@@ -31,6 +31,7 @@ fn site(serial: u64, state: SetpointState) -> Arc<Snapshot> {
         control: "battery".into(),
         serial,
         value: None,
+        takes: None,
         state,
         at: Moment::default(),
         writes_today: 0,
