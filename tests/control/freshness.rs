@@ -145,9 +145,16 @@ fn without_an_aligned_sum_the_fresh_batteries_own_powers_count() {
 
 fn said(scene: &mut Scene, battery: usize, state: SetpointState) {
     let (at, value) = (scene.now, None);
-    let report =
+    let report = SetpointReport {
+        control: "battery".into(),
+        serial: 1,
+        value,
         takes: None,
-        SetpointReport { control: "battery".into(), serial: 1, value, state, at, writes_today: 0, budget: None };
+        state,
+        at,
+        writes_today: 0,
+        budget: None,
+    };
     scene.snapshot.batteries[battery].setpoint = Some(report);
 }
 
