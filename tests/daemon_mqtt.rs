@@ -1,5 +1,13 @@
 //! The daemon as a process and a real mosquitto with passwords, TLS and client certificates.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    missing_docs,
+    dead_code
+)]
 
 #[path = "support/certificates.rs"]
 mod certificates;

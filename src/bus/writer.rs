@@ -278,9 +278,14 @@ impl Writer {
         [job, turn, midnight].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
-    /// `value` as near as the device takes it.
+    /// A power or current as near as the device takes it, never beyond what was asked: a stop stays a stop. A mode or a
+    /// contact has no neighbour: one that the device does not know is left for it to be refused.
     pub fn taken(&self, value: f64) -> f64 {
-        self.takes.map_or(value, |(least, most)| value.clamp(least, most))
+        match (self.takes, self.control.kind) {
+            (None, _) | (_, ControlKind::Switch | ControlKind::Mode) => value,
+            (Some((_, most)), _) if value > 0.0 => value.min(most.max(0.0)),
+            (Some((least, _)), _) => value.max(least.min(0.0)),
+        }
     }
 
     /// Whether a device that was told `told` need not be told `value`.
