@@ -15,7 +15,7 @@ use yard::{RVRT_TMS, STOR_CTL_MOD, Yard};
 const PEAK_60: &str = "[[rule]]\nkind = \"peak-shaving\"\nlimit = \"60 kW\"\n";
 
 fn near(grid: Watts, wanted: Watts) -> Option<()> {
-    ((grid - wanted).abs() < Watts::kw(3.5)).then_some(())
+    ((grid - wanted).abs() < Watts::kw(1.5)).then_some(())
 }
 
 /// A site at 80 kW whose batteries hold 60 kW.

@@ -215,9 +215,9 @@ def peaks(yard, daemon):
     yard.plant.load = 30_000
     check("peak: held at 30 kW", yard.grid_near(LIMIT), yard.plant.grid())
     check("peak: controlling", daemon.control()["state"] == "controlling", daemon.control())
-    until(lambda: yard.settings("hall")["StorCtl_Mod"] == 1)
+    until(lambda: yard.settings("hall")["InWRte"] < 0)
     seen = yard.settings("hall")
-    check("hall discharges by a negative InWRte", seen["StorCtl_Mod"] == 1 and seen["InWRte"] < 0, seen)
+    check("hall discharges by a negative InWRte", seen["StorCtl_Mod"] == 3 and seen["InWRte"] < 0, seen)
     check("hall has a revert timer", seen["InOutWRte_RvrtTms"] == 90, seen)
     for load in (36_000, 26_000, 40_000):
         yard.plant.load = load
@@ -240,7 +240,7 @@ def reload(yard, daemon):
     yard.plant.load = -9000
     check("self-consumption: charges from a surplus", yard.grid_near(0, 500), yard.plant.grid())
     seen = yard.settings("hall")
-    check("hall charges by a negative OutWRte", seen["StorCtl_Mod"] == 2 and seen["OutWRte"] < 0, seen)
+    check("hall charges by a negative OutWRte", seen["StorCtl_Mod"] == 3 and seen["OutWRte"] < 0, seen)
     check("own limits are kept: the shed takes 50 % at most", yard.shed.power >= -0.5 * 8000 - 80, yard.shed.power)
     check("no bus was restarted", set(re.findall(r"reloaded buses=(\d+)", daemon.log)) == {"0"}, daemon.log[-500:])
 
@@ -258,7 +258,7 @@ def faults(yard, daemon):
     check("silent meter: says so", "grid" in daemon.control()["reason"], daemon.control())
     # Of two batteries one is left to its own automatic, the other stands by: they would feed each other.
     check("silent meter: the hall has its own settings", until(lambda: yard.settings("hall") == OWN["hall"]))
-    stands_by = lambda: (yard.settings("shed")["StorCtl_Mod"], yard.settings("shed")["OutWRte"]) == (2, 0)
+    stands_by = lambda: (yard.settings("shed")["StorCtl_Mod"], yard.settings("shed")["OutWRte"]) == (3, 0)
     check("silent meter: the shed stands by", until(stands_by) and until(lambda: abs(yard.shed.power) < 10))
     yard.meter.silent = False
     check("meter back: controls again", yard.grid_near(most), yard.plant.grid())
@@ -285,7 +285,7 @@ def killed(yard, wattkeeper):
     check("before the kill: charges", yard.grid_near(0, 500) and yard.hall.power < -1000, yard.hall.power)
     daemon.kill()
     left = yard.settings("hall")
-    check("SIGKILL: the hall is left charging", left["StorCtl_Mod"] == 2 and left["OutWRte"] < 0, left)
+    check("SIGKILL: the hall is left charging", left["StorCtl_Mod"] == 3 and left["OutWRte"] < 0, left)
     yard.hall.pace = 60.0
     check("SIGKILL: its own timer ends it", until(lambda: yard.settings("hall")["StorCtl_Mod"] == 0, 10))
     check("SIGKILL: it rests", until(lambda: abs(yard.hall.power) < 10), yard.hall.power)

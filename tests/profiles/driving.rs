@@ -28,15 +28,30 @@ fn storage_is_charged_held_and_discharged_by_124() {
     assert_eq!(sunspec.bounds("battery"), Ok((-10_240.0, 10_240.0)));
     let revert = (STORAGE + 15, raw(90));
     let charge = sunspec.set("battery", -3072.0).unwrap();
-    let expected = vec![(STORAGE + 17, raw(1)), (STORAGE + 12, raw(-3000)), revert.clone(), (STORAGE + 5, raw(2))];
+    let (charge_free, both) = ((STORAGE + 13, raw(10_000)), (STORAGE + 5, raw(3)));
+    let expected =
+        vec![(STORAGE + 17, raw(1)), charge_free.clone(), (STORAGE + 12, raw(-3000)), revert.clone(), both.clone()];
     assert_eq!(writes(&charge), expected, "the revert timer goes before the last step");
     assert!(charge.iter().all(|step| step.function == WriteFunction::SingleRegister));
-    assert_eq!(charge.iter().map(|step| step.verify.is_some()).collect::<Vec<_>>(), [false, false, false, true]);
+    assert_eq!(charge.iter().map(|step| step.verify.is_some()).collect::<Vec<_>>(), [false, false, false, false, true]);
 
     let discharge = writes(&sunspec.set("battery", 2048.0).unwrap());
-    assert_eq!(discharge, [(STORAGE + 13, raw(-2000)), revert.clone(), (STORAGE + 5, raw(1))]);
+    let pinned = [(STORAGE + 12, raw(2000)), (STORAGE + 13, raw(-2000)), revert.clone(), both.clone()];
+    assert_eq!(discharge, pinned, "held from both sides: its own automatic must not give more");
     let hold = writes(&sunspec.set("battery", 0.0).unwrap());
-    assert_eq!(hold, [(STORAGE + 12, raw(0)), revert, (STORAGE + 5, raw(2))]);
+    assert_eq!(hold, [charge_free, (STORAGE + 12, raw(0)), revert, both]);
+}
+
+#[test]
+fn a_charging_limit_that_the_owner_set_holds_while_pv_may_add_to_a_charge() {
+    let mut device = hybrid();
+    device.put(Table::Holding, STORAGE + 5, &[1]);
+    device.put(Table::Holding, STORAGE + 13, &[4000]);
+    let mut sunspec = sunspec(&device);
+    let captured = device.capture(&sunspec, "battery");
+    sunspec.captured("battery", &captured);
+    let charge = writes(&sunspec.set("battery", -1024.0).unwrap());
+    assert!(charge.contains(&(STORAGE + 13, raw(4000))) && charge.contains(&(STORAGE + 12, raw(-1000))), "{charge:?}");
 }
 
 #[test]
@@ -82,7 +97,7 @@ fn a_revert_timer_that_is_not_implemented_is_not_written_nor_put_back() {
     device.put(Table::Holding, STORAGE + 15, &[0xFFFF]);
     let sunspec = sunspec(&device);
     let steps = writes(&sunspec.set("battery", 2000.0).unwrap());
-    assert_eq!(steps.iter().map(|(at, _)| at - STORAGE).collect::<Vec<_>>(), [13, 5]);
+    assert_eq!(steps.iter().map(|(at, _)| at - STORAGE).collect::<Vec<_>>(), [12, 13, 5]);
     let captured = device.capture(&sunspec, "battery");
     let release = writes(&sunspec.release("battery", &captured));
     assert!(release.iter().all(|(at, _)| *at != STORAGE + 15));
