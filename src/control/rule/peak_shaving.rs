@@ -20,9 +20,8 @@ use crate::units::{Soc, WattHours, Watts};
 const OPENING: f64 = 0.6;
 /// Where the limit is what is billed anyway, recharging stays this far below, or it would raise it bit by bit.
 const RECHARGE_BELOW_BILLED: f64 = 0.97;
-/// Below this share of a limit that is set the battery is recharged: it leaves room for a load that switches on. What a
-/// window has left above its limit is not for recharging, or a peak would charge and discharge the battery in turns.
-const RECHARGE_BELOW: f64 = 0.95;
+/// An instantaneous limit has no mean to recharge against, so recharging leaves room for a load that switches on.
+const RECHARGE_BELOW_INSTANT: f64 = 0.95;
 
 pub(in super::super) fn bound(
     limit: PeakLimit,
@@ -45,7 +44,9 @@ pub(in super::super) fn bound(
 
     let most = budget.as_ref().map_or(limit, |budget| budget.most);
     let room = match (&budget, ordered) {
-        (None, _) | (Some(_), true) => most.min(limit * RECHARGE_BELOW),
+        (None, _) => limit * RECHARGE_BELOW_INSTANT,
+        // What a window has left above its limit is not for recharging, or a peak would charge and discharge in turns.
+        (Some(_), true) => most.min(limit),
         (Some(_), false) => most - limit * (1.0 - RECHARGE_BELOW_BILLED),
     };
     let least = hold::least(hold, (most, room), site, memory);
