@@ -310,13 +310,3 @@ fn what_a_window_has_left_above_its_limit_is_not_for_recharging() {
     let at = |grid| Scene::new(grid, [held_peak(20.0, 30, 60.0)]).window(30, 2.0, 800, 0).one();
     assert_eq!((at(21.0), at(15.0)), (0.0, -5.0));
 }
-
-#[test]
-fn at_the_soc_that_is_held_pv_that_is_left_over_is_still_stored() {
-    let mut scene = Scene::new(5.0, [held_peak(20.0, 0, 50.0), self_consumption()]);
-    scene.snapshot.batteries[0].soc = Some(wattkeeper::reading::Reading::good(percent(49.5), scene.now));
-    assert_eq!(scene.one(), 0.0, "held");
-    scene.later(seconds(60));
-    scene.grid(-3.0);
-    assert_eq!(scene.one(), -3.0);
-}
