@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -89,8 +90,19 @@ impl<E: std::error::Error> From<E> for Trouble {
     }
 }
 
+impl Trouble {
+    /// Said of a file or folder.
+    fn with(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |error| Self(format!("cannot write {}: {error}", path.display()))
+    }
+}
+
 async fn play(args: &DemoArgs, folder: &Path) -> Result<(), Trouble> {
-    std::fs::create_dir_all(folder)?;
+    // Before anything is told anything, so that no Ctrl-C leaves a device as it is.
+    let mut interrupt = Interrupt::new()?;
+    std::fs::create_dir_all(folder).map_err(Trouble::with(folder))?;
+    // What an earlier demo in this folder saved lies in this one's future. Most often there is none.
+    let _ = std::fs::remove_file(folder.join("state/state.json"));
     let clock = Clock::simulated(demo_start(), DEMO_SPEED);
     let (building, lines) = demo_site(args.seed).build(clock.now(), DEMO_SPEED);
     let site = Running::start(building, lines, clock.clone()).await?;
@@ -101,13 +113,8 @@ async fn play(args: &DemoArgs, folder: &Path) -> Result<(), Trouble> {
     let broker_task = tokio::spawn(broker.run(stop.clone()));
 
     let path = folder.join("wattkeeper.toml");
-    let text = DemoConfig {
-        broker: broker_address,
-        http: free(HTTP),
-        state_dir: &folder.join("state"),
-        enabled: !args.dry_run,
-    };
-    std::fs::write(&path, text.text(&site))?;
+    let text = DemoConfig { broker: broker_address, http: free(HTTP), enabled: !args.dry_run };
+    std::fs::write(&path, text.text(&site)).map_err(Trouble::with(&path))?;
     let (config, _warnings) = config::load(&path).map_err(|diagnostics| Trouble(diagnostics.to_string()))?;
 
     let app = App::start(config, Environment { clock: clock.clone(), config: Some(path.clone()) }).await?;
@@ -115,17 +122,33 @@ async fn play(args: &DemoArgs, folder: &Path) -> Result<(), Trouble> {
     let (requests, asked) = mpsc::channel(1);
     let daemon = tokio::spawn(app.run(asked));
 
-    introduce(&view, broker_address, args.keep.as_ref().map(|_| path.as_path()));
-    let truth = watch(args, &clock, &site, &view).await;
+    say(&introduction(&view, broker_address, args.keep.as_ref().map(|_| path.as_path())));
+    let truth = watch(args, &clock, &site, &view, &mut interrupt).await;
     let _told = requests.send(Request::Stop).await;
     let ended = daemon.await?;
     stop.cancel();
     let _ended = broker_task.await;
-    println!("\n{}", screen::summary(&truth, &demo_tariff()));
+    say(&format!("\n{}", screen::summary(&truth, &demo_tariff())));
     match ended {
         Ended::Asked => Ok(()),
         Ended::Unconfirmed => Err(Trouble("a device did not confirm its safe state".to_owned())),
         Ended::Broken => Err(Trouble("a task of the daemon ended by itself".to_owned())),
+    }
+}
+
+/// SIGINT and SIGTERM, heard from the beginning on.
+struct Interrupt(Signal, Signal);
+
+impl Interrupt {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+    }
+
+    async fn heard(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
     }
 }
 
@@ -138,20 +161,21 @@ fn free(port: u16) -> SocketAddr {
     }
 }
 
-fn introduce(view: &View, broker: SocketAddr, kept: Option<&Path>) {
-    println!("A simulated workshop: meter, PV inverter, two batteries; a day in three minutes. Ctrl-C ends it.");
+fn introduction(view: &View, broker: SocketAddr, kept: Option<&Path>) -> String {
+    let mut lines = vec![
+        "A simulated workshop: meter, PV inverter, two batteries; a day in three minutes. Ctrl-C ends it.".to_owned(),
+    ];
     if let Some(http) = view.http {
-        println!("  metrics  curl http://{http}/metrics        state  curl http://{http}/api/v1/state");
+        lines.push(format!("  metrics  curl http://{http}/metrics"));
+        lines.push(format!("  state    curl http://{http}/api/v1/state"));
     }
-    println!("  MQTT     mosquitto_sub -h {} -p {} -t 'wattkeeper/demo/#' -v", broker.ip(), broker.port());
-    if let Some(path) = kept {
-        println!("  config   {}", path.display());
-    }
-    println!();
+    lines.push(format!("  MQTT     mosquitto_sub -h {} -p {} -t 'wattkeeper/demo/#' -v", broker.ip(), broker.port()));
+    lines.extend(kept.map(|path| format!("  config   {}", path.display())));
+    lines.join("\n") + "\n\n"
 }
 
-/// Shows the day until it is over or Ctrl-C; returns the truth at its end.
-async fn watch(args: &DemoArgs, clock: &Clock, site: &Running, view: &View) -> Truth {
+/// Shows the day until it is over, somebody ends it, or nobody reads it any more; returns the truth at its end.
+async fn watch(args: &DemoArgs, clock: &Clock, site: &Running, view: &View, interrupt: &mut Interrupt) -> Truth {
     let terminal = std::io::stdout().is_terminal();
     let day = DEMO_DAY.mul_f64(args.hours / 24.0);
     let end: SiteTime = demo_start() + day;
@@ -161,7 +185,7 @@ async fn watch(args: &DemoArgs, clock: &Clock, site: &Running, view: &View) -> T
     loop {
         tokio::select! {
             _ = frames.tick() => {}
-            _ = tokio::signal::ctrl_c() => return site.truth(),
+            () = interrupt.heard() => return site.truth(),
         }
         let (now, truth) = (clock.now().site, site.truth());
         let passed = Duration::try_from(now.duration_since(demo_start())).unwrap_or_default();
@@ -171,22 +195,25 @@ async fn watch(args: &DemoArgs, clock: &Clock, site: &Running, view: &View) -> T
             window: Duration::from_secs(1800),
         };
         let (snapshot, decision) = (view.snapshot.borrow().clone(), view.decision.borrow().clone());
+        let mut read = true;
         if terminal {
             let frame = screen::frame(&snapshot, &decision, &truth, &scene);
-            say(&screen::redraw(&before, &frame));
+            read = say(&screen::redraw(&before, &frame));
             before = frame;
         } else if now >= next_line {
-            say(&format!("{}\n", screen::line(&snapshot, &decision, &truth, &scene)));
-            next_line = now + LINE;
+            read = say(&format!("{}\n", screen::line(&snapshot, &decision, &truth, &scene)));
+            while next_line <= now {
+                next_line += LINE;
+            }
         }
-        if now >= end {
+        if now >= end || !read {
             return truth;
         }
     }
 }
 
-/// A reader that has gone away is no reason to stop halfway: the devices must be released first.
-fn say(text: &str) {
+/// To standard output; `false` when nobody reads it any more.
+fn say(text: &str) -> bool {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }

@@ -14,6 +14,8 @@ use crate::units::{Soc, Watts};
 
 /// Width of bars.
 const BAR: usize = 40;
+/// Width of a reason: with the rule's name before it, it fits into 80 columns.
+const REASON: usize = 58;
 
 /// What stands around the numbers.
 #[derive(Clone, Debug)]
@@ -48,15 +50,15 @@ pub fn line(snapshot: &Snapshot, decision: &Decision, truth: &Truth, scene: &Sce
     let time = scene.time_zone.to_datetime(truth.at).strftime("%H:%M").to_string();
     let socs: Vec<String> = snapshot.batteries.iter().map(|battery| soc(battery, snapshot.at)).collect();
     let mut text = format!(
-        "{time}  grid {}  pv {}  batteries {} ({})  load {}",
-        Shown(flow.grid),
-        Shown(flow.pv),
-        Shown(flow.battery),
+        "{time}  load {:>8}  pv {:>7}  batteries {:>8} ({})  grid {:>8}",
+        Kw(flow.load),
+        Kw(flow.pv),
+        Kw(flow.battery),
         socs.join(", "),
-        Shown(flow.load),
+        Kw(flow.grid),
     );
     if let Some(demand) = &decision.demand {
-        let _ = write!(text, "  window {:.1} of {:.1}", demand.projection, demand.limit);
+        let _ = write!(text, "  window {:>7} of {}", Kw(Some(demand.projection)), Kw(Some(demand.limit)));
     }
     let _ = write!(text, "  | {}", why(decision));
     text
@@ -93,15 +95,25 @@ fn good(reading: Option<Reading<Watts>>, now: Moment, limit: Duration) -> Option
     if reading.quality(now, limit) == Quality::Stale { None } else { reading.show() }
 }
 
-/// A power, or a dash.
-struct Shown(Option<Watts>);
+/// A power in kW, so that columns read well, or a dash.
+struct Kw(Option<Watts>);
 
-impl fmt::Display for Shown {
+impl fmt::Display for Kw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(power) => f.pad(&power.to_string()),
+            // Adding zero turns -0 into 0.
+            Some(power) => f.pad(&format!("{:.1} kW", (power.watts() / 100.0).round() / 10.0 + 0.0)),
             None => f.pad("-"),
         }
+    }
+}
+
+/// What the sign of a power means, where it is more than noise.
+fn way(power: Option<Watts>, positive: &'static str, negative: &'static str) -> &'static str {
+    match power.map_or(0.0, Watts::watts) {
+        100.0.. => positive,
+        ..-100.0 => negative,
+        _ => "",
     }
 }
 
@@ -116,31 +128,50 @@ fn write_frame(
     let time = scene.time_zone.to_datetime(truth.at).strftime("%a %H:%M");
     writeln!(out, "wattkeeper demo  {time}  [{}] {:3.0} %", bar(scene.progress, None), 100.0 * scene.progress)?;
     writeln!(out)?;
-    writeln!(out, "  {:<16}{:>10}", "grid", Shown(flow.grid))?;
+    writeln!(out, "  {:<16}{:>9}", "load", Kw(flow.load))?;
     for pv in &snapshot.pv {
-        writeln!(out, "  {:<16}{:>10}", pv.name, Shown(good(pv.power, snapshot.at, pv.max_age)))?;
+        writeln!(out, "  {:<16}{:>9}", pv.name, Kw(good(pv.power, snapshot.at, pv.max_age)))?;
     }
     for battery in &snapshot.batteries {
         let power = good(battery.power, snapshot.at, battery.max_age);
-        let (soc, told) = (soc(battery, snapshot.at), told(battery));
-        writeln!(out, "  {:<16}{:>10}  {soc:>5}  {told}", battery.name, Shown(power))?;
+        let (soc, told, way) = (soc(battery, snapshot.at), told(battery), way(power, "gives", "takes"));
+        writeln!(out, "  {:<16}{:>9}  {way:<7} {soc:>5}  {told}", battery.name, Kw(power))?;
     }
-    writeln!(out, "  {:<16}{:>10}", "load", Shown(flow.load))?;
+    writeln!(out, "  {:<16}{:>9}  {}", "grid", Kw(flow.grid), way(flow.grid, "import", "export"))?;
     writeln!(out)?;
     match &decision.demand {
         Some(demand) => write_window(out, demand, scene.window)?,
         None => writeln!(out, "  no demand window yet\n\n")?,
     }
     writeln!(out)?;
+    write_windows(out, truth)?;
+    writeln!(out)?;
     for bound in &decision.bounds {
-        let mark = if bound.binding { ">" } else { " " };
-        writeln!(out, "{mark} {:<18}{}", bound.rule, bound.reason)?;
+        write_rule(out, if bound.binding { '>' } else { ' ' }, &bound.rule, &bound.reason)?;
     }
     let rule = if let Outcome::Target { rule: Some(rule), .. } = &decision.outcome { rule } else { "" };
-    writeln!(out, "= {rule:<18}{}", why(decision))?;
-    writeln!(out)?;
-    let (with, without) = (truth.with.peak(), truth.without.peak());
-    writeln!(out, "  highest window so far: {with:.1}; without wattkeeper: {without:.1}")
+    write_rule(out, '=', rule, &why(decision))
+}
+
+/// A rule and what it says, in lines that fit a terminal: one that the terminal broke would not be drawn over.
+fn write_rule(out: &mut String, mark: char, rule: &str, reason: &str) -> fmt::Result {
+    let mut lines = vec![String::new()];
+    for word in reason.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= REASON => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    let mut head = (mark, rule);
+    for line in lines {
+        writeln!(out, "{} {:<18}{line}", head.0, head.1)?;
+        head = (' ', "");
+    }
+    Ok(())
 }
 
 fn write_window(out: &mut String, demand: &DemandRecord, window: Duration) -> fmt::Result {
@@ -151,11 +182,29 @@ fn write_window(out: &mut String, demand: &DemandRecord, window: Duration) -> fm
     writeln!(out, "  demand window [{}] {:3.0} % of its energy", bar(share, Some(passed)), 100.0 * share)?;
     let minutes = demand.left.as_secs_f64() / 60.0;
     let DemandRecord { limit, projection, allowed, billed_peak, .. } = demand;
-    writeln!(
-        out,
-        "  limit {limit:.1}, projection {projection:.1}, allowed {allowed:.1} for the {minutes:.0} min left, \
-         billed peak {billed_peak:.1}"
-    )
+    let [limit, projection, billed] = [limit, projection, billed_peak].map(|power| Kw(Some(*power)));
+    writeln!(out, "  limit {limit}, heads for {projection}, {minutes:.0} min left; billed so far {billed}")?;
+    // What the last minutes of a quiet window would allow says nothing any more.
+    let allowed = if *allowed < demand.limit * 3.0 { Kw(Some(*allowed)).to_string() } else { "plenty".to_owned() };
+    writeln!(out, "  allowed for the rest of it: {allowed}")
+}
+
+/// The demand windows of the day so far and the highest: as they would have been, and as they are.
+fn write_windows(out: &mut String, truth: &Truth) -> fmt::Result {
+    let (with, without) = (&truth.with, &truth.without);
+    let most = with.peak().max(without.peak()).max(Watts::new(1.0));
+    for (name, ledger) in [("left to itself", without), ("with wattkeeper", with)] {
+        let windows: String = ledger.windows.iter().map(|(_, mean)| column(mean.watts() / most.watts())).collect();
+        writeln!(out, "  {name:<16}{windows:<48}{:>9}", Kw(Some(ledger.peak())))?;
+    }
+    Ok(())
+}
+
+/// A column of a chart, 0..1.
+fn column(share: f64) -> char {
+    const EIGHTHS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let eighth = (share.clamp(0.0, 1.0) * 8.0).ceil() as usize;
+    EIGHTHS.get(eighth.saturating_sub(1)).copied().unwrap_or(' ')
 }
 
 /// `####....` with a mark.
@@ -178,7 +227,7 @@ fn soc(battery: &BatteryState, now: Moment) -> String {
 
 fn told(battery: &BatteryState) -> String {
     let Some(report) = &battery.setpoint else { return "left to itself".to_owned() };
-    let value = report.value.map_or_else(|| "its own way".to_owned(), |value| Watts::new(value).to_string());
+    let value = report.value.map_or_else(|| "its own way".to_owned(), |value| Kw(Some(Watts::new(value))).to_string());
     match &report.state {
         SetpointState::Written => format!("told {value}"),
         SetpointState::Confirmed => format!("told {value}, confirmed"),
@@ -224,10 +273,13 @@ fn write_summary(out: &mut String, truth: &Truth, tariff: &Tariff) -> fmt::Resul
     if demand.abs() < 0.005 && day.abs() < 0.005 {
         return writeln!(out, "Nothing was saved.");
     }
-    writeln!(
-        out,
-        "Saved: {demand:.2} {currency} of demand charge each billing period, {day:.2} {currency} of energy today."
-    )
+    let energy = if day < 0.0 {
+        // Losses, and room in the batteries that was kept for peaks.
+        format!("it took {:.2} {currency} of energy today", -day)
+    } else {
+        format!("and {day:.2} {currency} of energy today")
+    };
+    writeln!(out, "Saved: {demand:.2} {currency} of demand charge each billing period; {energy}.")
 }
 
 #[cfg(test)]
