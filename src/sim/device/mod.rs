@@ -6,9 +6,11 @@ mod electric;
 mod relay;
 mod sdm630;
 pub mod sunspec;
+mod table;
 mod victron;
 
 pub use battery::{BatterySize, BatteryUnit};
 pub use relay::RelayBoard;
 pub use sdm630::{MeterScope, Sdm630};
+pub use table::{Behaviour, Fed, TableDevice, Watchdog};
 pub use victron::VictronGx;
