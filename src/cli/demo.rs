@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit;
 use super::screen::{self, Scene};
-use crate::app::{App, Ended, Environment, LogFormat, Request, View, start_logging};
+use crate::app::{App, Ended, Environment, LogFormat, Request, StartError, View, start_logging};
 use crate::clock::{Clock, SiteTime};
 use crate::config;
 use crate::sim::{Broker, DEMO_DAY, DEMO_SPEED, DemoConfig, Running, Truth, demo_site, demo_start, demo_tariff};
@@ -108,16 +108,24 @@ async fn play(args: &DemoArgs, folder: &Path) -> Result<(), Trouble> {
     let site = Running::start(building, lines, clock.clone()).await?;
 
     let stop = CancellationToken::new();
-    let broker = Broker::bind(free(BROKER)).await?;
+    let broker = match Broker::bind(loopback(BROKER)).await {
+        Ok(broker) => broker,
+        Err(_) => Broker::bind(loopback(0)).await?,
+    };
     let broker_address = broker.address();
     let broker_task = tokio::spawn(broker.run(stop.clone()));
 
     let path = folder.join("wattkeeper.toml");
-    let text = DemoConfig { broker: broker_address, http: free(HTTP), enabled: !args.dry_run };
-    std::fs::write(&path, text.text(&site)).map_err(Trouble::with(&path))?;
-    let (config, _warnings) = config::load(&path).map_err(|diagnostics| Trouble(diagnostics.to_string()))?;
-
-    let app = App::start(config, Environment { clock: clock.clone(), config: Some(path.clone()) }).await?;
+    let start = async |http| {
+        let text = DemoConfig { broker: broker_address, http, enabled: !args.dry_run };
+        std::fs::write(&path, text.text(&site)).map_err(Trouble::with(&path))?;
+        let (config, _warnings) = config::load(&path).map_err(|diagnostics| Trouble(diagnostics.to_string()))?;
+        Ok::<_, Trouble>(App::start(config, Environment { clock: clock.clone(), config: Some(path.clone()) }).await)
+    };
+    let app = match start(loopback(HTTP)).await? {
+        Err(StartError::Listen(_)) => start(loopback(0)).await??,
+        started => started?,
+    };
     let view = app.view();
     let (requests, asked) = mpsc::channel(1);
     let daemon = tokio::spawn(app.run(asked));
@@ -152,13 +160,8 @@ impl Interrupt {
     }
 }
 
-/// A loopback address with this port, or with a free one where it is taken.
-fn free(port: u16) -> SocketAddr {
-    let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    match TcpListener::bind(wanted) {
-        Ok(_) => wanted,
-        Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-    }
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 fn introduction(view: &View, broker: SocketAddr, kept: Option<&Path>) -> String {
