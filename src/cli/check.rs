@@ -1,13 +1,10 @@
 //! `wattkeeper check`: is the config valid, and what does it mean?
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::{exit, printed};
 use crate::config::{self, Config, Diagnostics};
-
-/// The config is not valid (`EX_CONFIG` of sysexits.h).
-const INVALID: u8 = 78;
 
 /// Reads a config, says all that is wrong with it, and prints the site as understood.
 ///
@@ -15,7 +12,7 @@ const INVALID: u8 = 78;
 #[derive(Clone, Debug, clap::Args)]
 pub struct CheckArgs {
     /// The config file.
-    #[arg(long, value_name = "PATH", default_value = "/etc/wattkeeper/wattkeeper.toml")]
+    #[arg(long, short, value_name = "FILE", default_value = "/etc/wattkeeper/wattkeeper.toml")]
     pub config: PathBuf,
     /// One JSON object on standard output instead of text.
     #[arg(long)]
@@ -29,23 +26,22 @@ pub fn run(args: &CheckArgs) -> ExitCode {
         Ok((config, diagnostics)) => (Some(config), diagnostics),
         Err(diagnostics) => (None, diagnostics),
     };
-    if args.json {
-        say(&format!("{:#}\n", report(config, diagnostics)));
+    let answer = if args.json {
+        format!("{:#}\n", report(config, diagnostics))
     } else {
         for text in diagnostics.errors.iter().chain(&diagnostics.warnings) {
             eprintln!("{text}\n");
         }
         match config {
-            Some(config) => say(&format!("{}{} is valid\n", config.describe(), args.config.display())),
-            None => eprintln!("{} is not valid: {}", args.config.display(), count(diagnostics.errors.len())),
+            Some(config) => format!("{}{} is valid\n", config.describe(), args.config.display()),
+            None => {
+                eprintln!("{} is not valid: {}", args.config.display(), count(diagnostics.errors.len()));
+                String::new()
+            }
         }
-    }
-    if config.is_some() { ExitCode::SUCCESS } else { ExitCode::from(INVALID) }
-}
-
-/// To standard output. A reader that has left (`| head`) is no fault.
-fn say(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    };
+    let printed = printed(&answer);
+    if config.is_some() { printed } else { exit::CONFIG.into() }
 }
 
 fn count(errors: usize) -> String {
@@ -109,8 +105,8 @@ mod tests {
     #[test]
     fn the_exit_code_says_whether_the_config_is_valid() {
         assert_eq!(check("[site]\nname = \"a\"\n"), ExitCode::SUCCESS);
-        assert_eq!(check("[site]\nname = 1\n"), ExitCode::from(INVALID));
+        assert_eq!(check("[site]\nname = 1\n"), ExitCode::from(exit::CONFIG));
         let args = CheckArgs { config: "/nowhere/site.toml".into(), json: false };
-        assert_eq!(run(&args), ExitCode::from(INVALID));
+        assert_eq!(run(&args), ExitCode::from(exit::CONFIG));
     }
 }

@@ -2,7 +2,7 @@
 //! three minutes. Needs no root, no service, no config, and touches nothing but a temporary folder.
 
 use std::fmt;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,8 +13,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::exit;
 use super::screen::{self, Scene};
+use super::{exit, put};
 use crate::app::{App, Ended, Environment, LogFormat, Request, StartError, View, start_logging};
 use crate::clock::{Clock, SiteTime};
 use crate::config;
@@ -130,13 +130,13 @@ async fn play(args: &DemoArgs, folder: &Path) -> Result<(), Trouble> {
     let (requests, asked) = mpsc::channel(1);
     let daemon = tokio::spawn(app.run(asked));
 
-    say(&introduction(&view, broker_address, args.keep.as_ref().map(|_| path.as_path())));
+    let _ = put(&introduction(&view, broker_address, args.keep.as_ref().map(|_| path.as_path())));
     let truth = watch(args, &clock, &site, &view, &mut interrupt).await;
     let _told = requests.send(Request::Stop).await;
     let ended = daemon.await?;
     stop.cancel();
     let _ended = broker_task.await;
-    say(&format!("\n{}", screen::summary(&truth, &demo_tariff())));
+    let _ = put(&format!("\n{}", screen::summary(&truth, &demo_tariff())));
     match ended {
         Ended::Asked => Ok(()),
         Ended::Unconfirmed => Err(Trouble("a device did not confirm its safe state".to_owned())),
@@ -198,25 +198,19 @@ async fn watch(args: &DemoArgs, clock: &Clock, site: &Running, view: &View, inte
             window: Duration::from_secs(1800),
         };
         let (snapshot, decision) = (view.snapshot.borrow().clone(), view.decision.borrow().clone());
-        let mut read = true;
+        let mut shown = Ok(());
         if terminal {
             let frame = screen::frame(&snapshot, &decision, &truth, &scene);
-            read = say(&screen::redraw(&before, &frame));
+            shown = put(&screen::redraw(&before, &frame));
             before = frame;
         } else if now >= next_line {
-            read = say(&format!("{}\n", screen::line(&snapshot, &decision, &truth, &scene)));
+            shown = put(&format!("{}\n", screen::line(&snapshot, &decision, &truth, &scene)));
             while next_line <= now {
                 next_line += LINE;
             }
         }
-        if now >= end || !read {
+        if now >= end || shown.is_err() {
             return truth;
         }
     }
-}
-
-/// To standard output; `false` when nobody reads it any more.
-fn say(text: &str) -> bool {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }

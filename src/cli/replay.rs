@@ -6,17 +6,11 @@ use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::{exit, printed};
 use crate::config;
 use crate::sim::BatteryPlant;
 use crate::sim::replay::{Book, Event, Input, Replay, Row, Side, Step, Summary};
 use crate::units::Watts;
-
-/// The data are not usable (`EX_DATAERR` of sysexits.h).
-const BAD_DATA: u8 = 65;
-/// A file cannot be written (`EX_CANTCREAT`).
-const CANNOT_WRITE: u8 = 73;
-/// The config is not valid (`EX_CONFIG`).
-const BAD_CONFIG: u8 = 78;
 
 /// Runs a config on recorded data: what would have been decided, and what it would have saved.
 ///
@@ -51,12 +45,7 @@ type Failure = (u8, String);
 /// Runs the command.
 pub fn run(args: &ReplayArgs) -> ExitCode {
     match replayed(args) {
-        Ok(summary) => {
-            let text = if args.json { json(&summary) } else { table(&summary) };
-            // A reader that has left (`| head`) is no fault.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
+        Ok(summary) => printed(&if args.json { json(&summary) } else { table(&summary) }),
         Err((code, what)) => {
             eprintln!("{}", what.trim_end());
             ExitCode::from(code)
@@ -65,17 +54,17 @@ pub fn run(args: &ReplayArgs) -> ExitCode {
 }
 
 fn replayed(args: &ReplayArgs) -> Result<Summary, Failure> {
-    let (config, warnings) = config::load(&args.config).map_err(|errors| (BAD_CONFIG, errors.to_string()))?;
+    let (config, warnings) = config::load(&args.config).map_err(|errors| (exit::CONFIG, errors.to_string()))?;
     for warning in &warnings.warnings {
         eprintln!("{warning}\n");
     }
-    let bad = |fault: crate::sim::replay::Fault| (BAD_DATA, fault.to_string());
+    let bad = |fault: crate::sim::replay::Fault| (exit::DATA, fault.to_string());
     let input = Input::parse(&read(&args.input)?, &args.input.display().to_string()).map_err(bad)?;
     let events = match &args.events {
         Some(path) => Event::parse(&read(path)?, &path.display().to_string()).map_err(bad)?,
         None => Vec::new(),
     };
-    let mut replay = Replay::new(&config, events, input.step).map_err(|what| (BAD_CONFIG, what))?;
+    let mut replay = Replay::new(&config, events, input.step).map_err(|what| (exit::CONFIG, what))?;
     let usable = replay.plants().map(BatteryPlant::usable).sum();
     let mut book = Book::new(&config, input.step, usable);
     let mut output = args.output.as_deref().map(|path| Output::create(path, &replay)).transpose()?;
@@ -103,11 +92,11 @@ fn replayed(args: &ReplayArgs) -> Result<Summary, Failure> {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| (BAD_DATA, format!("{}: {error}", path.display())))
+    std::fs::read_to_string(path).map_err(|error| (exit::DATA, format!("{}: {error}", path.display())))
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    (CANNOT_WRITE, format!("{}: {error}", path.display()))
+    (exit::CANNOT_CREATE, format!("{}: {error}", path.display()))
 }
 
 /// Drawn on a terminal only.

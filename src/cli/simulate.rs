@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::exit;
 use crate::clock::{Clock, IoTime, SiteTime};
 use crate::config;
 use crate::sim::{AnyFault, OpenLine, Running, Truth, Wanted, moved, site_plan};
 use crate::units::Watts;
-
-/// A config that is wrong (sysexits.h: EX_CONFIG).
-const EXIT_CONFIG: u8 = 78;
 
 /// Serves the building that a config describes as Modbus servers: meters, PV, batteries, relays, and a load that changes.
 #[derive(Clone, Debug, clap::Args)]
@@ -84,7 +82,7 @@ pub fn run(args: &SimulateArgs) -> ExitCode {
         }
         Err(wrong) => {
             eprint!("{wrong}");
-            return ExitCode::from(EXIT_CONFIG);
+            return exit::CONFIG.into();
         }
     };
     let wanted = Wanted {
@@ -100,15 +98,17 @@ pub fn run(args: &SimulateArgs) -> ExitCode {
             for fault in faults {
                 eprintln!("error: {}: {fault}", args.config.display());
             }
-            return ExitCode::from(EXIT_CONFIG);
+            return exit::CONFIG.into();
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(serve(args, plan))) {
         Ok(()) => ExitCode::SUCCESS,
+        // Who read the truth has left.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+            eprintln!("wattkeeper: {error}");
+            exit::UNAVAILABLE.into()
         }
     }
 }

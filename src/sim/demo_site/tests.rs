@@ -30,7 +30,11 @@ fn nobody_controls_and_nothing_is_saved() {
         let net = (truth.with.imported - truth.with.exported).watt_hours();
         assert!((net - energy).abs() < 2000.0, "energy is the integral of power: {net} Wh, {energy} Wh");
         assert_eq!(truth.with.windows.len(), 48);
-        assert!(truth.without.peak() > Watts::kw(115.0), "left to themselves, they are empty by the evening");
+        assert!(
+            truth.without.peak() > Watts::kw(110.0),
+            "left to themselves, they do not shave: {}",
+            truth.without.peak()
+        );
         assert!(truth.bare.exported > WattHours::kwh(20.0), "there is sun to be used: {}", truth.bare.exported);
         assert!(truth.without.exported < truth.bare.exported * 0.5, "and they use it: {}", truth.without.exported);
     }
