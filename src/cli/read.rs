@@ -33,9 +33,10 @@ pub(super) struct ReadArgs {
     /// Raw registers instead: TABLE:START:COUNT, as in holding:100:10 (addresses from 0, as on the wire)
     #[arg(long, value_name = "SPAN", value_parser = span, conflicts_with = "points")]
     registers: Option<Span>,
-    /// Read again and again, this often (a number of seconds)
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
-    watch: Option<f64>,
+    /// Read again and again, this often (a number of seconds; 1 without one)
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", require_equals = true,
+          value_parser = pause)]
+    watch: Option<Duration>,
     /// One JSON object a read
     #[arg(long)]
     json: bool,
@@ -62,6 +63,11 @@ fn span(text: &str) -> Result<Span, String> {
     Ok(span)
 }
 
+fn pause(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.1..=86_400.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("`{text}` is no number of seconds from 0.1 to 86400"))
+}
+
 /// Reads and prints.
 pub(super) fn run(args: &ReadArgs) -> ExitCode {
     let socket = socket_path(&config::state_dir(&args.config.config));
@@ -82,10 +88,8 @@ pub(super) fn run(args: &ReadArgs) -> ExitCode {
             return code;
         }
         match args.watch {
-            Some(seconds) if seconds > 0.0 && seconds.is_finite() => {
-                std::thread::sleep(Duration::from_secs_f64(seconds))
-            }
-            _ => return ExitCode::SUCCESS,
+            Some(pause) => std::thread::sleep(pause),
+            None => return ExitCode::SUCCESS,
         }
     }
 }
