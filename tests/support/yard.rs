@@ -105,6 +105,11 @@ discharge_max = "20 kW"
         )
     }
 
+    /// Where a device is served.
+    pub fn address(&self, name: &str) -> Address {
+        self.site.address(name).unwrap().clone()
+    }
+
     /// Grid power in truth.
     pub fn grid(&self) -> Watts {
         self.site.truth().balance.grid

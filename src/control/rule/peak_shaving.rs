@@ -52,8 +52,8 @@ pub(in super::super) fn bound(
     let least = hold::least(hold, (most, room), site, memory);
     let kept = match memory.hold {
         Hold::Free => "",
-        Hold::Held => "; what is stored is kept for peaks",
-        Hold::Recharging => "; recharging for the next peak",
+        Hold::Recharging if least > Some(site.net) => "; recharging for the next peak",
+        Hold::Recharging | Hold::Held => "; what is stored is kept for peaks",
     };
     let reason = match &budget {
         None => format!("holding {limit} at every moment{kept}"),
