@@ -279,6 +279,23 @@ async fn a_wish_that_cannot_be_encoded_is_refused_and_the_device_released() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_device_that_refused_all_it_was_told_is_in_its_safe_state_at_once() {
+    let mut site = site(Frames::Tcp, |_| {});
+    site.bus.during(ms(100)).await;
+    site.bus.lease(Some(40_000.0), secs(60), SafeState::Release);
+    site.bus.during(secs(1)).await;
+    let serial = site.bus.lease(None, secs(60), SafeState::Release);
+    let events = site.bus.during(ms(500)).await;
+    assert_eq!(setpoints(&events), [(serial, None, SetpointState::SafeConfirmed)]);
+
+    // And when nobody renews the lease that it refused.
+    let serial = site.bus.lease(Some(40_000.0), secs(3), SafeState::Release);
+    let events = site.bus.during(secs(20)).await;
+    assert_eq!(setpoints(&events).last(), Some(&(serial, None, SetpointState::SafeConfirmed)));
+    assert_eq!(site.server.writes(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_device_that_says_yes_and_does_no_is_found_out_by_reading_back() {
     let mut site = site(Frames::Tcp, |_| {});
     site.server.become_one_that(|server, asked| {

@@ -396,7 +396,8 @@ impl Writer {
             return self.done(Job::Look, Outcome::Spent, now);
         }
         let fits = match (self.goal(now), self.told) {
-            (Goal::Rest, _) => now.io >= self.drive_from,
+            // A live lease at rest is one that waits for its next try; without one, rest is the safe state.
+            (Goal::Rest, _) => self.live(now.io).is_none() || now.io >= self.drive_from,
             (Goal::Drive(value), Told::Drive { value: told, .. }) => self.same(told, value),
             _ => false,
         };
