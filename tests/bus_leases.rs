@@ -276,6 +276,14 @@ async fn a_wish_that_cannot_be_encoded_is_refused_and_the_device_released() {
     let events = site.bus.during(ms(500)).await;
     assert!(matches!(&setpoints(&events)[0], (s, _, SetpointState::Refused(_)) if *s == serial), "{events:?}");
     assert_eq!(site.server.get(1, MODE), 0);
+    // It is tried again and again, without a word for each try and with nothing written.
+    let written = site.server.writes().len();
+    let events = site.bus.during(secs(30)).await;
+    assert!(setpoints(&events).len() <= 3, "{events:?}");
+    assert_eq!(site.server.writes().len(), written);
+    let serial = site.bus.lease(Some(5000.0), secs(3600), SafeState::Release);
+    let events = site.bus.during(secs(5)).await;
+    assert!(setpoints(&events).contains(&(serial, Some(5000.0), SetpointState::Confirmed)), "{events:?}");
 }
 
 #[tokio::test(start_paused = true)]

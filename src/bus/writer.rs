@@ -86,6 +86,8 @@ enum Goal {
 
 /// A setpoint that is held without refresh is read back again this often: firmware and clouds take things back.
 const RECHECK: Duration = Duration::from_secs(120);
+/// A wish that could not be encoded is looked at again after so long.
+const REFUSED_AGAIN: Duration = Duration::from_secs(1);
 /// Tries of a busy device, after 1, 2, 4 and 8 s.
 const BUSY_TRIES: u32 = 4;
 
@@ -295,7 +297,8 @@ impl Writer {
                 self.report(SetpointState::Refused(reason), now)
             }
             Outcome::Refused(reason) => {
-                self.drive_from = now.io + self.drives.fail();
+                // Nothing went over the wire, and the value that was missing may be read any moment.
+                self.drive_from = now.io + REFUSED_AGAIN;
                 self.report(SetpointState::Refused(reason), now)
             }
             Outcome::Failed { reason, wrote } => self.failed(job, reason, wrote, now),
