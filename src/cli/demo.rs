@@ -26,7 +26,9 @@ const HTTP: u16 = 9810;
 const BROKER: u16 = 11883;
 /// How often a terminal is drawn.
 const FRAME: Duration = Duration::from_millis(500);
-/// How often a plain line is printed, in site time.
+/// How often it is looked whether a plain line is due.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often one is printed, in site time.
 const LINE: Duration = Duration::from_secs(900);
 
 /// Watch the real daemon shave a simulated building's peak: a day in three minutes
@@ -184,7 +186,7 @@ async fn watch(args: &DemoArgs, clock: &Clock, site: &Running, view: &View, inte
     let end: SiteTime = demo_start() + day;
     let mut before = String::new();
     let mut next_line = demo_start() + LINE;
-    let mut frames = tokio::time::interval(FRAME);
+    let mut frames = tokio::time::interval(if terminal { FRAME } else { LOOK });
     loop {
         tokio::select! {
             _ = frames.tick() => {}

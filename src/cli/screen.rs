@@ -141,7 +141,7 @@ fn write_frame(
     writeln!(out)?;
     match &decision.demand {
         Some(demand) => write_window(out, demand, scene.window)?,
-        None => writeln!(out, "  no demand window yet\n\n")?,
+        None => writeln!(out, "  no demand window yet\n")?,
     }
     writeln!(out)?;
     write_windows(out, truth)?;
@@ -181,12 +181,11 @@ fn write_window(out: &mut String, demand: &DemandRecord, window: Duration) -> fm
     let share = demand.imported.watt_hours() / full;
     writeln!(out, "  demand window [{}] {:3.0} % of its energy", bar(share, Some(passed)), 100.0 * share)?;
     let minutes = demand.left.as_secs_f64() / 60.0;
-    let DemandRecord { limit, projection, allowed, billed_peak, .. } = demand;
-    let [limit, projection, billed] = [limit, projection, billed_peak].map(|power| Kw(Some(*power)));
-    writeln!(out, "  limit {limit}, heads for {projection}, {minutes:.0} min left; billed so far {billed}")?;
+    let DemandRecord { limit, projection, allowed, .. } = *demand;
     // What the last minutes of a quiet window would allow says nothing any more.
-    let allowed = if *allowed < demand.limit * 3.0 { Kw(Some(*allowed)).to_string() } else { "plenty".to_owned() };
-    writeln!(out, "  allowed for the rest of it: {allowed}")
+    let allowed = if allowed < limit * 3.0 { Kw(Some(allowed)).to_string() } else { "plenty".to_owned() };
+    let (limit, projection) = (Kw(Some(limit)), Kw(Some(projection)));
+    writeln!(out, "  limit {limit}, heads for {projection}, allowed {allowed} for the {minutes:.0} min left")
 }
 
 /// The demand windows of the day so far and the highest: as they would have been, and as they are.
@@ -273,13 +272,18 @@ fn write_summary(out: &mut String, truth: &Truth, tariff: &Tariff) -> fmt::Resul
     if demand.abs() < 0.005 && day.abs() < 0.005 {
         return writeln!(out, "Nothing was saved.");
     }
-    let energy = if day < 0.0 {
-        // Losses, and room in the batteries that was kept for peaks.
-        format!("it took {:.2} {currency} of energy today", -day)
+    if demand > 0.0 {
+        write!(out, "Saved: {demand:.2} {currency} of demand charge each billing period; ")?;
     } else {
-        format!("and {day:.2} {currency} of energy today")
-    };
-    writeln!(out, "Saved: {demand:.2} {currency} of demand charge each billing period; {energy}.")
+        // A higher window below the limit may come of charging at night; by the evening it is not the highest any more.
+        write!(out, "No demand charge is saved yet; ")?;
+    }
+    if day < 0.0 {
+        // Losses, and room in the batteries that was kept for peaks.
+        writeln!(out, "it took {:.2} {currency} of energy.", -day)
+    } else {
+        writeln!(out, "saved {day:.2} {currency} of energy.")
+    }
 }
 
 #[cfg(test)]
