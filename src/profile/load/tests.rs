@@ -160,6 +160,16 @@ fn counters_expressions_and_groups_make_sense() {
 }
 
 #[test]
+fn the_device_may_tell_its_word_order_and_want_fn_16() {
+    let points = "[points]\nbattery.power = { at = 10, type = \"i32\", unit = \"W\" }\n";
+    let bus = |text: &str| titles("hybrid", &format!("[bus]\n{text}\n{GROUP}{points}"));
+    assert_eq!(bus("fn = 15"), ["function 15 writes no register"]);
+    assert_eq!(bus("words = { at = 5, type = \"u16\", little = 0 }"), ["words lacks `little and big`"]);
+    assert_eq!(bus("words = { at = 5, type = \"u16\", little = 1, big = 1 }"), ["words lacks `little and big`"]);
+    assert_eq!(bus("words = { at = 70_000, type = \"u16\", little = 0, big = 1 }").len(), 2);
+}
+
+#[test]
 fn sequences_are_whole_and_safe() {
     let rest = "kind = \"battery-power\"\nmin = -100\nmax = 100\nclass = \"ram\"\n";
     let release = "release = [{ at = 1, type = \"i16\", value = 0 }]\n";
