@@ -190,8 +190,10 @@ fn scaled(f: &mut fmt::Formatter<'_>, value: f64, unit: &str) -> fmt::Result {
     if value.abs() >= 999.5 {
         write!(f, "{:.*} k{unit}", f.precision().unwrap_or(1), value / 1000.0)
     } else {
-        // Adding zero turns -0 into 0.
-        write!(f, "{:.*} {unit}", f.precision().unwrap_or(0), value + 0.0)
+        let digits = f.precision().unwrap_or(0);
+        // -0.2 is no "-0": adding zero turns -0 into 0.
+        let rounded = if digits == 0 { value.round() + 0.0 } else { value + 0.0 };
+        write!(f, "{rounded:.digits$} {unit}")
     }
 }
 
@@ -240,7 +242,7 @@ mod tests {
 
     #[test]
     fn they_read_well() {
-        assert_eq!(Watts::new(-0.2).to_string(), "-0 W");
+        assert_eq!(Watts::new(-0.2).to_string(), "0 W");
         assert_eq!(Watts::new(0.0).to_string(), "0 W");
         assert_eq!(Watts::kw(80.0).to_string(), "80.0 kW");
         assert_eq!(Watts::new(-12_340.0).to_string(), "-12.3 kW");

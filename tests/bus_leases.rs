@@ -269,6 +269,31 @@ async fn a_wish_that_cannot_be_encoded_is_refused_and_the_device_released() {
     let events = site.bus.during(ms(500)).await;
     assert!(matches!(&setpoints(&events)[0], (s, _, SetpointState::Refused(_)) if *s == serial), "{events:?}");
     assert_eq!(site.server.get(1, MODE), 0);
+    // It is tried again and again, without a word for each try and with nothing written.
+    let written = site.server.writes().len();
+    let events = site.bus.during(secs(30)).await;
+    assert!(setpoints(&events).len() <= 3, "{events:?}");
+    assert_eq!(site.server.writes().len(), written);
+    let serial = site.bus.lease(Some(5000.0), secs(3600), SafeState::Release);
+    let events = site.bus.during(secs(5)).await;
+    assert!(setpoints(&events).contains(&(serial, Some(5000.0), SetpointState::Confirmed)), "{events:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_refused_all_it_was_told_is_in_its_safe_state_at_once() {
+    let mut site = site(Frames::Tcp, |_| {});
+    site.bus.during(ms(100)).await;
+    site.bus.lease(Some(40_000.0), secs(60), SafeState::Release);
+    site.bus.during(secs(1)).await;
+    let serial = site.bus.lease(None, secs(60), SafeState::Release);
+    let events = site.bus.during(ms(500)).await;
+    assert_eq!(setpoints(&events), [(serial, None, SetpointState::SafeConfirmed)]);
+
+    // And when nobody renews the lease that it refused.
+    let serial = site.bus.lease(Some(40_000.0), secs(3), SafeState::Release);
+    let events = site.bus.during(secs(20)).await;
+    assert_eq!(setpoints(&events).last(), Some(&(serial, None, SetpointState::SafeConfirmed)));
+    assert_eq!(site.server.writes(), []);
 }
 
 #[tokio::test(start_paused = true)]

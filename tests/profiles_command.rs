@@ -20,7 +20,7 @@ fn what_is_there_is_shown_and_what_is_not_is_an_error() {
     assert_eq!(code(&args(Some("sunspec"))), success);
     assert_eq!(code(&ProfilesArgs { json: true, ..args(Some("victron-gx")) }), success);
     assert_eq!(code(&ProfilesArgs { toml: true, ..args(Some("generic")) }), success);
-    assert_eq!(code(&args(Some("sunspek"))), format!("{:?}", ExitCode::FAILURE));
+    assert_eq!(code(&args(Some("sunspek"))), format!("{:?}", ExitCode::from(69)));
 }
 
 #[test]

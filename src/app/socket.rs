@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::{Answer, Ask, Question};
 use crate::clock::Clock;
+use crate::config::instead;
 use crate::profile::{PointSpec, Span, Table, Value};
 use crate::reading::DeviceName;
 
@@ -168,8 +169,16 @@ async fn answer(ask: SocketAsk, ports: &SocketPorts) -> SocketAnswer {
         SocketAsk::Registers { device, table, start, len } => (device, Question::Registers(Span { table, start, len })),
     };
     let device = DeviceName::new(device);
-    let line = ports.lines.read().unwrap_or_else(PoisonError::into_inner).get(&device).cloned();
-    let Some(line) = line else { return SocketAnswer::Error(format!("no device `{device}` is being read")) };
+    let line = {
+        let lines = ports.lines.read().unwrap_or_else(PoisonError::into_inner);
+        let names = lines.keys().map(DeviceName::as_str);
+        let meant = || format!("there is no device `{device}`{}", instead(device.as_str(), names));
+        lines.get(&device).cloned().ok_or_else(meant)
+    };
+    let line = match line {
+        Ok(line) => line,
+        Err(text) => return SocketAnswer::Error(text),
+    };
     let (reply, answered) = oneshot::channel();
     let until = ports.clock.io() + PATIENCE;
     if line.send(Ask { device, question, until, reply }).await.is_err() {

@@ -399,6 +399,9 @@ impl<U: BusUnit> Bus<U> {
             }
             let Some(station) = self.stations.get_mut(i) else { return };
             station.writers = writers;
+        } else {
+            // Woken by the end of a lease or of a pause.
+            report = station.writers.iter_mut().find_map(|writer| writer.settle(now));
         }
         if let Some(result) = last {
             self.settle(i, result.err(), now.io).await;

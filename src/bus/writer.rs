@@ -86,6 +86,8 @@ enum Goal {
 
 /// A setpoint that is held without refresh is read back again this often: firmware and clouds take things back.
 const RECHECK: Duration = Duration::from_secs(120);
+/// A wish that could not be encoded is looked at again after so long.
+const REFUSED_AGAIN: Duration = Duration::from_secs(1);
 /// Tries of a busy device, after 1, 2, 4 and 8 s.
 const BUSY_TRIES: u32 = 4;
 
@@ -327,7 +329,8 @@ impl Writer {
                 self.troubled(SetpointState::Refused(reason), now)
             }
             Outcome::Refused(reason) => {
-                self.drive_from = now.io + self.drives.fail();
+                // Nothing went over the wire, and the value that was missing may be read any moment.
+                self.drive_from = now.io + REFUSED_AGAIN;
                 self.troubled(SetpointState::Refused(reason), now)
             }
             Outcome::Failed { reason, wrote } => self.failed(job, reason, wrote, now),
@@ -436,7 +439,8 @@ impl Writer {
             return if said { None } else { self.report(trouble, now) };
         }
         let fits = match (self.goal(now), self.told) {
-            (Goal::Rest, _) => now.io >= self.drive_from,
+            // A live lease at rest is one that waits for its next try; without one, rest is the safe state.
+            (Goal::Rest, _) => self.live(now.io).is_none() || now.io >= self.drive_from,
             (Goal::Drive(value), Told::Drive { value: told, .. }) => self.same(told, value),
             _ => false,
         };

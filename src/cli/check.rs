@@ -1,10 +1,9 @@
 //! `wattkeeper check`: is the config valid, and what does it mean?
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::exit;
+use super::{exit, printed};
 use crate::config::{self, Config, Diagnostics};
 
 /// Reads a config, says all that is wrong with it, and prints the site as understood.
@@ -13,7 +12,7 @@ use crate::config::{self, Config, Diagnostics};
 #[derive(Clone, Debug, clap::Args)]
 pub struct CheckArgs {
     /// The config file.
-    #[arg(long, value_name = "PATH", default_value = "/etc/wattkeeper/wattkeeper.toml")]
+    #[arg(long, short, value_name = "FILE", default_value = "/etc/wattkeeper/wattkeeper.toml")]
     pub config: PathBuf,
     /// One JSON object on standard output instead of text.
     #[arg(long)]
@@ -27,23 +26,22 @@ pub fn run(args: &CheckArgs) -> ExitCode {
         Ok((config, diagnostics)) => (Some(config), diagnostics),
         Err(diagnostics) => (None, diagnostics),
     };
-    if args.json {
-        say(&format!("{:#}\n", report(config, diagnostics)));
+    let answer = if args.json {
+        format!("{:#}\n", report(config, diagnostics))
     } else {
         for text in diagnostics.errors.iter().chain(&diagnostics.warnings) {
             eprintln!("{text}\n");
         }
         match config {
-            Some(config) => say(&format!("{}{} is valid\n", config.describe(), args.config.display())),
-            None => eprintln!("{} is not valid: {}", args.config.display(), count(diagnostics.errors.len())),
+            Some(config) => format!("{}{} is valid\n", config.describe(), args.config.display()),
+            None => {
+                eprintln!("{} is not valid: {}", args.config.display(), count(diagnostics.errors.len()));
+                String::new()
+            }
         }
-    }
-    if config.is_some() { ExitCode::SUCCESS } else { ExitCode::from(exit::CONFIG) }
-}
-
-/// To standard output. A reader that has left (`| head`) is no fault.
-fn say(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    };
+    let printed = printed(&answer);
+    if config.is_some() { printed } else { exit::CONFIG.into() }
 }
 
 fn count(errors: usize) -> String {

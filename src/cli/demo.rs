@@ -2,19 +2,20 @@
 //! three minutes. Needs no root, no service, no config, and touches nothing but a temporary folder.
 
 use std::fmt;
-use std::io::{IsTerminal, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::IsTerminal;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::exit;
 use super::screen::{self, Scene};
-use crate::app::{App, Ended, Environment, LogFormat, Request, View, start_logging};
+use super::{exit, put};
+use crate::app::{App, Ended, Environment, LogFormat, Request, StartError, View, start_logging};
 use crate::clock::{Clock, SiteTime};
 use crate::config;
 use crate::sim::{Broker, DEMO_DAY, DEMO_SPEED, DemoConfig, Running, Truth, demo_site, demo_start, demo_tariff};
@@ -25,7 +26,9 @@ const HTTP: u16 = 9810;
 const BROKER: u16 = 11883;
 /// How often a terminal is drawn.
 const FRAME: Duration = Duration::from_millis(500);
-/// How often a plain line is printed, in site time.
+/// How often it is looked whether a plain line is due.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often one is printed, in site time.
 const LINE: Duration = Duration::from_secs(900);
 
 /// Watch the real daemon shave a simulated building's peak: a day in three minutes
@@ -89,39 +92,53 @@ impl<E: std::error::Error> From<E> for Trouble {
     }
 }
 
+impl Trouble {
+    /// Said of a file or folder.
+    fn with(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |error| Self(format!("cannot write {}: {error}", path.display()))
+    }
+}
+
 async fn play(args: &DemoArgs, folder: &Path) -> Result<(), Trouble> {
-    std::fs::create_dir_all(folder)?;
+    // Before anything is told anything, so that no Ctrl-C leaves a device as it is.
+    let mut interrupt = Interrupt::new()?;
+    std::fs::create_dir_all(folder).map_err(Trouble::with(folder))?;
+    // What an earlier demo in this folder saved lies in this one's future. Most often there is none.
+    let _ = std::fs::remove_file(folder.join("state/state.json"));
     let clock = Clock::simulated(demo_start(), DEMO_SPEED);
     let (building, lines) = demo_site(args.seed).build(clock.now(), DEMO_SPEED);
     let site = Running::start(building, lines, clock.clone()).await?;
 
     let stop = CancellationToken::new();
-    let broker = Broker::bind(free(BROKER)).await?;
+    let broker = match Broker::bind(loopback(BROKER)).await {
+        Ok(broker) => broker,
+        Err(_) => Broker::bind(loopback(0)).await?,
+    };
     let broker_address = broker.address();
     let broker_task = tokio::spawn(broker.run(stop.clone()));
 
     let path = folder.join("wattkeeper.toml");
-    let text = DemoConfig {
-        broker: broker_address,
-        http: free(HTTP),
-        state_dir: &folder.join("state"),
-        enabled: !args.dry_run,
+    let start = async |http| {
+        let text = DemoConfig { broker: broker_address, http, enabled: !args.dry_run };
+        std::fs::write(&path, text.text(&site)).map_err(Trouble::with(&path))?;
+        let (config, _warnings) = config::load(&path).map_err(|diagnostics| Trouble(diagnostics.to_string()))?;
+        Ok::<_, Trouble>(App::start(config, Environment { clock: clock.clone(), config: Some(path.clone()) }).await)
     };
-    std::fs::write(&path, text.text(&site))?;
-    let (config, _warnings) = config::load(&path).map_err(|diagnostics| Trouble(diagnostics.to_string()))?;
-
-    let app = App::start(config, Environment { clock: clock.clone(), config: Some(path.clone()) }).await?;
+    let app = match start(loopback(HTTP)).await? {
+        Err(StartError::Listen(_)) => start(loopback(0)).await??,
+        started => started?,
+    };
     let view = app.view();
     let (requests, asked) = mpsc::channel(1);
     let daemon = tokio::spawn(app.run(asked));
 
-    introduce(&view, broker_address, args.keep.as_ref().map(|_| path.as_path()));
-    let truth = watch(args, &clock, &site, &view).await;
+    let _ = put(&introduction(&view, broker_address, args.keep.as_ref().map(|_| path.as_path())));
+    let truth = watch(args, &clock, &site, &view, &mut interrupt).await;
     let _told = requests.send(Request::Stop).await;
     let ended = daemon.await?;
     stop.cancel();
     let _ended = broker_task.await;
-    println!("\n{}", screen::summary(&truth, &demo_tariff()));
+    let _ = put(&format!("\n{}", screen::summary(&truth, &demo_tariff())));
     match ended {
         Ended::Asked => Ok(()),
         Ended::Unconfirmed => Err(Trouble("a device did not confirm its safe state".to_owned())),
@@ -129,39 +146,51 @@ async fn play(args: &DemoArgs, folder: &Path) -> Result<(), Trouble> {
     }
 }
 
-/// A loopback address with this port, or with a free one where it is taken.
-fn free(port: u16) -> SocketAddr {
-    let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    match TcpListener::bind(wanted) {
-        Ok(_) => wanted,
-        Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+/// SIGINT and SIGTERM, heard from the beginning on.
+struct Interrupt(Signal, Signal);
+
+impl Interrupt {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+    }
+
+    async fn heard(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
     }
 }
 
-fn introduce(view: &View, broker: SocketAddr, kept: Option<&Path>) {
-    println!("A simulated workshop: meter, PV inverter, two batteries; a day in three minutes. Ctrl-C ends it.");
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn introduction(view: &View, broker: SocketAddr, kept: Option<&Path>) -> String {
+    let mut lines = vec![
+        "A simulated workshop: meter, PV inverter, two batteries; a day in three minutes. Ctrl-C ends it.".to_owned(),
+    ];
     if let Some(http) = view.http {
-        println!("  metrics  curl http://{http}/metrics        state  curl http://{http}/api/v1/state");
+        lines.push(format!("  metrics  curl http://{http}/metrics"));
+        lines.push(format!("  state    curl http://{http}/api/v1/state"));
     }
-    println!("  MQTT     mosquitto_sub -h {} -p {} -t 'wattkeeper/demo/#' -v", broker.ip(), broker.port());
-    if let Some(path) = kept {
-        println!("  config   {}", path.display());
-    }
-    println!();
+    lines.push(format!("  MQTT     mosquitto_sub -h {} -p {} -t 'wattkeeper/demo/#' -v", broker.ip(), broker.port()));
+    lines.extend(kept.map(|path| format!("  config   {}", path.display())));
+    lines.join("\n") + "\n\n"
 }
 
-/// Shows the day until it is over or Ctrl-C; returns the truth at its end.
-async fn watch(args: &DemoArgs, clock: &Clock, site: &Running, view: &View) -> Truth {
+/// Shows the day until it is over, somebody ends it, or nobody reads it any more; returns the truth at its end.
+async fn watch(args: &DemoArgs, clock: &Clock, site: &Running, view: &View, interrupt: &mut Interrupt) -> Truth {
     let terminal = std::io::stdout().is_terminal();
     let day = DEMO_DAY.mul_f64(args.hours / 24.0);
     let end: SiteTime = demo_start() + day;
     let mut before = String::new();
     let mut next_line = demo_start() + LINE;
-    let mut frames = tokio::time::interval(FRAME);
+    let mut frames = tokio::time::interval(if terminal { FRAME } else { LOOK });
     loop {
         tokio::select! {
             _ = frames.tick() => {}
-            _ = tokio::signal::ctrl_c() => return site.truth(),
+            () = interrupt.heard() => return site.truth(),
         }
         let (now, truth) = (clock.now().site, site.truth());
         let passed = Duration::try_from(now.duration_since(demo_start())).unwrap_or_default();
@@ -171,22 +200,19 @@ async fn watch(args: &DemoArgs, clock: &Clock, site: &Running, view: &View) -> T
             window: Duration::from_secs(1800),
         };
         let (snapshot, decision) = (view.snapshot.borrow().clone(), view.decision.borrow().clone());
+        let mut shown = Ok(());
         if terminal {
             let frame = screen::frame(&snapshot, &decision, &truth, &scene);
-            say(&screen::redraw(&before, &frame));
+            shown = put(&screen::redraw(&before, &frame));
             before = frame;
         } else if now >= next_line {
-            say(&format!("{}\n", screen::line(&snapshot, &decision, &truth, &scene)));
-            next_line = now + LINE;
+            shown = put(&format!("{}\n", screen::line(&snapshot, &decision, &truth, &scene)));
+            while next_line <= now {
+                next_line += LINE;
+            }
         }
-        if now >= end {
+        if now >= end || shown.is_err() {
             return truth;
         }
     }
-}
-
-/// A reader that has gone away is no reason to stop halfway: the devices must be released first.
-fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -1,7 +1,8 @@
 //! The command line: one file a subcommand.
 //!
 //! Exit codes follow sysexits(3): 0 well, 1 it did not do what was asked, 64 wrong usage, 65 bad input data, 69 not
-//! there, 70 a fault of ours, 73 no output, 78 a config error.
+//! there, 70 a fault of ours, 73 and 74 a file or the output cannot be written, 78 a config error. Results go to standard
+//! output, everything else to standard error.
 
 pub mod check;
 mod demo;
@@ -13,6 +14,7 @@ mod screen;
 mod simulate;
 mod status;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,8 +30,10 @@ pub mod exit {
     pub const UNAVAILABLE: u8 = 69;
     /// A fault of ours (EX_SOFTWARE).
     pub const SOFTWARE: u8 = 70;
-    /// The output cannot be written (EX_CANTCREAT).
-    pub const OUTPUT: u8 = 73;
+    /// A file cannot be written (EX_CANTCREAT).
+    pub const CANNOT_CREATE: u8 = 73;
+    /// What was to be printed cannot be (EX_IOERR).
+    pub const IO: u8 = 74;
     /// A config error (EX_CONFIG): systemd does not start again.
     pub const CONFIG: u8 = 78;
 }
@@ -106,6 +110,23 @@ fn load(path: &std::path::Path) -> Result<crate::config::Config, ExitCode> {
             Err(exit::CONFIG.into())
         }
     }
+}
+
+/// Prints a result. The error is the exit code to leave with at once: that of success where the reader has left (`| head`).
+fn put(text: &str) -> Result<(), ExitCode> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        _ => {
+            eprintln!("wattkeeper: cannot print: {error}");
+            exit::IO.into()
+        }
+    })
+}
+
+/// The exit code of having printed a result.
+fn printed(text: &str) -> ExitCode {
+    put(text).err().unwrap_or(ExitCode::SUCCESS)
 }
 
 /// The runtime of a subcommand: one thread, as the daemon's.

@@ -1,12 +1,11 @@
 //! `wattkeeper profiles`: which device profiles there are, and what one says.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::exit;
+use super::{exit, printed};
 use crate::profile::library::Library;
 use crate::profile::{BatteryControl, Control, ControlKind, Profile};
 
@@ -26,7 +25,7 @@ pub struct ProfilesArgs {
     pub toml: bool,
 }
 
-/// Runs the command: 0, 1 for a profile that is not there, 78 for faults in the folder.
+/// Runs the command: 0, 69 for a profile that is not there, 78 for faults in the folder.
 pub fn run(args: &ProfilesArgs) -> ExitCode {
     let library = match args.folder.as_deref().map_or_else(|| Ok(Library::builtin()), Library::with_folder) {
         Ok(library) => library,
@@ -34,12 +33,12 @@ pub fn run(args: &ProfilesArgs) -> ExitCode {
             for error in errors {
                 eprintln!("{error}");
             }
-            return ExitCode::from(exit::CONFIG);
+            return exit::CONFIG.into();
         }
     };
     let Some(id) = &args.id else {
         let all: Vec<Arc<Profile>> = library.ids().filter_map(|id| library.get(id)).collect();
-        return print(&if args.json {
+        return printed(&if args.json {
             json(&all.iter().map(|profile| summary(profile)).collect())
         } else {
             list(&all)
@@ -48,25 +47,13 @@ pub fn run(args: &ProfilesArgs) -> ExitCode {
     let Some(profile) = library.get(id) else {
         let near = library.ids().max_by(|a, b| strsim::jaro_winkler(id, a).total_cmp(&strsim::jaro_winkler(id, b)));
         eprintln!("error: there is no profile `{id}`; did you mean `{}`?", near.unwrap_or("generic"));
-        return ExitCode::FAILURE;
+        return exit::UNAVAILABLE.into();
     };
-    print(&match (args.toml, args.json) {
+    printed(&match (args.toml, args.json) {
         (true, _) => profile.source().to_owned(),
         (_, true) => json(&whole(&profile)),
         _ => show(&profile),
     })
-}
-
-/// A reader who has seen enough (`| head`) is no error.
-fn print(text: &str) -> ExitCode {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
 }
 
 fn json(value: &serde_json::Value) -> String {

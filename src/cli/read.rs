@@ -10,11 +10,11 @@ use clap::Args;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{ConfigArg, exit, load};
+use super::{ConfigArg, exit, load, put};
 use crate::app::{BusLock, ReadPoint, SocketAnswer, SocketAsk, ask_socket, lock_folder, socket_path};
 use crate::bus::{self, Ask, BusDevice, BusPorts, BusSpec, DeviceStats, MemoryNotebook, Question};
 use crate::clock::{Clock, Pulse};
-use crate::config::{self, Config, DeviceConfig};
+use crate::config::{self, Config, DeviceConfig, instead};
 use crate::profile::{Instance, Span, Table};
 use crate::reading::DeviceName;
 
@@ -33,9 +33,10 @@ pub(super) struct ReadArgs {
     /// Raw registers instead: TABLE:START:COUNT, as in holding:100:10 (addresses from 0, as on the wire)
     #[arg(long, value_name = "SPAN", value_parser = span, conflicts_with = "points")]
     registers: Option<Span>,
-    /// Read again and again, this often (a number of seconds)
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
-    watch: Option<f64>,
+    /// Read again and again, this often (a number of seconds; 1 without one)
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", require_equals = true,
+          value_parser = pause)]
+    watch: Option<Duration>,
     /// One JSON object a read
     #[arg(long)]
     json: bool,
@@ -62,6 +63,11 @@ fn span(text: &str) -> Result<Span, String> {
     Ok(span)
 }
 
+fn pause(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.1..=86_400.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("`{text}` is no number of seconds from 0.1 to 86400"))
+}
+
 /// Reads and prints.
 pub(super) fn run(args: &ReadArgs) -> ExitCode {
     let socket = socket_path(&config::state_dir(&args.config.config));
@@ -78,14 +84,12 @@ pub(super) fn run(args: &ReadArgs) -> ExitCode {
                 Err(code) => return code,
             },
         };
-        if !print(args, &answer) {
-            return exit::UNAVAILABLE.into();
+        if let Err(code) = print(args, &answer) {
+            return code;
         }
         match args.watch {
-            Some(seconds) if seconds > 0.0 && seconds.is_finite() => {
-                std::thread::sleep(Duration::from_secs_f64(seconds))
-            }
-            _ => return ExitCode::SUCCESS,
+            Some(pause) => std::thread::sleep(pause),
+            None => return ExitCode::SUCCESS,
         }
     }
 }
@@ -93,8 +97,8 @@ pub(super) fn run(args: &ReadArgs) -> ExitCode {
 /// Reads without a daemon: runs the bus for one question.
 fn alone(config: &Config, args: &ReadArgs) -> Result<SocketAnswer, String> {
     let Some(device) = config.devices.iter().find(|device| device.name.as_str() == args.device) else {
-        let names: Vec<_> = config.devices.iter().map(|device| device.name.as_str()).collect();
-        return Err(format!("the config has no device `{}`; it has: {}", args.device, names.join(", ")));
+        let names = config.devices.iter().map(|device| device.name.as_str());
+        return Err(format!("there is no device `{}`{}", args.device, instead(&args.device, names)));
     };
     let (Some(profile), Some(address)) = (&device.profile, &device.address) else {
         return Err(format!("device `{}` has no address", args.device));
@@ -151,44 +155,39 @@ async fn once(
     }
 }
 
-/// Prints an answer; `false` when it was an error.
-fn print(args: &ReadArgs, answer: &SocketAnswer) -> bool {
+/// Prints an answer. The error is the exit code to leave with.
+fn print(args: &ReadArgs, answer: &SocketAnswer) -> Result<(), ExitCode> {
     match answer {
         SocketAnswer::Error(text) => {
             eprintln!("wattkeeper: {text}");
-            false
+            Err(exit::UNAVAILABLE.into())
         }
         SocketAnswer::Points(points) => {
             let wanted = |point: &&ReadPoint| args.points.is_empty() || args.points.contains(&point.name);
             let shown: Vec<_> = points.iter().filter(wanted).collect();
-            if args.json {
-                println!("{}", serde_json::json!(shown));
-            } else {
-                shown.iter().for_each(|point| println!("{:<28} {} {}", point.name, plain(&point.value), point.unit));
+            let line = |point: &&ReadPoint| format!("{:<28} {} {}", point.name, plain(&point.value), point.unit);
+            let lines = || shown.iter().map(|point| line(point).trim_end().to_owned() + "\n").collect();
+            put(&if args.json { format!("{}\n", serde_json::json!(shown)) } else { lines() })?;
+            let known = |name: &str| points.iter().any(|point| point.name == name);
+            let missing: Vec<_> = args.points.iter().filter(|name| !known(name)).collect();
+            for name in &missing {
+                let names = points.iter().map(|point| point.name.as_str());
+                eprintln!("wattkeeper: `{}` has no point `{name}`{}", args.device, instead(name, names));
             }
-            let missing: Vec<_> =
-                args.points.iter().filter(|name| !points.iter().any(|point| point.name == **name)).collect();
-            if !missing.is_empty() {
-                let names: Vec<_> = points.iter().map(|point| point.name.as_str()).collect();
-                eprintln!("wattkeeper: no point {missing:?}; there are: {}", names.join(", "));
-            }
-            missing.is_empty()
+            if missing.is_empty() { Ok(()) } else { Err(exit::UNAVAILABLE.into()) }
         }
         SocketAnswer::Registers(words, seconds) => {
             let start = args.registers.map_or(0, |span| span.start);
-            if args.json {
-                println!("{}", serde_json::json!({ "start": start, "words": words, "seconds": seconds }));
+            put(&if args.json {
+                format!("{}\n", serde_json::json!({ "start": start, "words": words, "seconds": seconds }))
             } else {
-                for (address, word) in (u32::from(start)..).zip(words) {
-                    println!("{address:>5}  0x{word:04x}  {word:>5}  {:>6}", word.cast_signed());
-                }
-            }
-            true
+                let line = |(address, word): (u32, &u16)| {
+                    format!("{address:>5}  0x{word:04x}  {word:>5}  {:>6}\n", word.cast_signed())
+                };
+                (u32::from(start)..).zip(words).map(line).collect()
+            })
         }
-        SocketAnswer::State(state) => {
-            println!("{state}");
-            true
-        }
+        SocketAnswer::State(state) => put(&format!("{state}\n")),
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::exit;
+use super::{exit, printed};
 use crate::config;
 use crate::sim::BatteryPlant;
 use crate::sim::replay::{Book, Event, Input, Replay, Row, Side, Step, Summary};
@@ -45,12 +45,7 @@ type Failure = (u8, String);
 /// Runs the command.
 pub fn run(args: &ReplayArgs) -> ExitCode {
     match replayed(args) {
-        Ok(summary) => {
-            let text = if args.json { json(&summary) } else { table(&summary) };
-            // A reader that has left (`| head`) is no fault.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
+        Ok(summary) => printed(&if args.json { json(&summary) } else { table(&summary) }),
         Err((code, what)) => {
             eprintln!("{}", what.trim_end());
             ExitCode::from(code)
@@ -101,7 +96,7 @@ fn read(path: &Path) -> Result<String, Failure> {
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    (exit::OUTPUT, format!("{}: {error}", path.display()))
+    (exit::CANNOT_CREATE, format!("{}: {error}", path.display()))
 }
 
 /// Drawn on a terminal only.

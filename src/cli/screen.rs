@@ -14,6 +14,8 @@ use crate::units::{Soc, Watts};
 
 /// Width of bars.
 const BAR: usize = 40;
+/// Width of a reason: with the rule's name before it, it fits into 80 columns.
+const REASON: usize = 58;
 
 /// What stands around the numbers.
 #[derive(Clone, Debug)]
@@ -48,15 +50,15 @@ pub fn line(snapshot: &Snapshot, decision: &Decision, truth: &Truth, scene: &Sce
     let time = scene.time_zone.to_datetime(truth.at).strftime("%H:%M").to_string();
     let socs: Vec<String> = snapshot.batteries.iter().map(|battery| soc(battery, snapshot.at)).collect();
     let mut text = format!(
-        "{time}  grid {}  pv {}  batteries {} ({})  load {}",
-        Shown(flow.grid),
-        Shown(flow.pv),
-        Shown(flow.battery),
+        "{time}  load {:>8}  pv {:>7}  batteries {:>8} ({})  grid {:>8}",
+        Kw(flow.consumption),
+        Kw(flow.pv),
+        Kw(flow.battery),
         socs.join(", "),
-        Shown(flow.consumption),
+        Kw(flow.grid),
     );
     if let Some(demand) = &decision.demand {
-        let _ = write!(text, "  window {:.1} of {:.1}", demand.projection, demand.limit);
+        let _ = write!(text, "  window {:>7} of {}", Kw(Some(demand.projection)), Kw(Some(demand.limit)));
     }
     let _ = write!(text, "  | {}", why(decision));
     text
@@ -74,15 +76,25 @@ fn good(reading: Option<Reading<Watts>>, now: Moment, limit: Duration) -> Option
     if reading.quality(now, limit) == Quality::Stale { None } else { reading.show() }
 }
 
-/// A power, or a dash.
-struct Shown(Option<Watts>);
+/// A power in kW, so that columns read well, or a dash.
+struct Kw(Option<Watts>);
 
-impl fmt::Display for Shown {
+impl fmt::Display for Kw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(power) => f.pad(&power.to_string()),
+            // Adding zero turns -0 into 0.
+            Some(power) => f.pad(&format!("{:.1} kW", (power.watts() / 100.0).round() / 10.0 + 0.0)),
             None => f.pad("-"),
         }
+    }
+}
+
+/// What the sign of a power means, where it is more than noise.
+fn way(power: Option<Watts>, positive: &'static str, negative: &'static str) -> &'static str {
+    match power.map_or(0.0, Watts::watts) {
+        100.0.. => positive,
+        ..-100.0 => negative,
+        _ => "",
     }
 }
 
@@ -97,31 +109,50 @@ fn write_frame(
     let time = scene.time_zone.to_datetime(truth.at).strftime("%a %H:%M");
     writeln!(out, "wattkeeper demo  {time}  [{}] {:3.0} %", bar(scene.progress, None), 100.0 * scene.progress)?;
     writeln!(out)?;
-    writeln!(out, "  {:<16}{:>10}", "grid", Shown(flow.grid))?;
+    writeln!(out, "  {:<16}{:>9}", "load", Kw(flow.consumption))?;
     for pv in &snapshot.pv {
-        writeln!(out, "  {:<16}{:>10}", pv.name, Shown(good(pv.power, snapshot.at, pv.max_age)))?;
+        writeln!(out, "  {:<16}{:>9}", pv.name, Kw(good(pv.power, snapshot.at, pv.max_age)))?;
     }
     for battery in &snapshot.batteries {
         let power = good(battery.power, snapshot.at, battery.max_age);
-        let (soc, told) = (soc(battery, snapshot.at), told(battery));
-        writeln!(out, "  {:<16}{:>10}  {soc:>5}  {told}", battery.name, Shown(power))?;
+        let (soc, told, way) = (soc(battery, snapshot.at), told(battery), way(power, "gives", "takes"));
+        writeln!(out, "  {:<16}{:>9}  {way:<7} {soc:>5}  {told}", battery.name, Kw(power))?;
     }
-    writeln!(out, "  {:<16}{:>10}", "load", Shown(flow.consumption))?;
+    writeln!(out, "  {:<16}{:>9}  {}", "grid", Kw(flow.grid), way(flow.grid, "import", "export"))?;
     writeln!(out)?;
     match &decision.demand {
         Some(demand) => write_window(out, demand, scene.window)?,
-        None => writeln!(out, "  no demand window yet\n\n")?,
+        None => writeln!(out, "  no demand window yet\n")?,
     }
+    writeln!(out)?;
+    write_windows(out, truth)?;
     writeln!(out)?;
     for bound in &decision.bounds {
-        let mark = if bound.binding { ">" } else { " " };
-        writeln!(out, "{mark} {:<18}{}", bound.rule, bound.reason)?;
+        write_rule(out, if bound.binding { '>' } else { ' ' }, &bound.rule, &bound.reason)?;
     }
     let rule = if let Outcome::Target { rule: Some(rule), .. } = &decision.outcome { rule } else { "" };
-    writeln!(out, "= {rule:<18}{}", why(decision))?;
-    writeln!(out)?;
-    let (with, without) = (truth.with.peak(), truth.without.peak());
-    writeln!(out, "  highest window so far: {with:.1}; without wattkeeper: {without:.1}")
+    write_rule(out, '=', rule, &why(decision))
+}
+
+/// A rule and what it says, in lines that fit a terminal: one that the terminal broke would not be drawn over.
+fn write_rule(out: &mut String, mark: char, rule: &str, reason: &str) -> fmt::Result {
+    let mut lines = vec![String::new()];
+    for word in reason.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= REASON => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    let mut head = (mark, rule);
+    for line in lines {
+        writeln!(out, "{} {:<18}{line}", head.0, head.1)?;
+        head = (' ', "");
+    }
+    Ok(())
 }
 
 fn write_window(out: &mut String, demand: &DemandRecord, window: Duration) -> fmt::Result {
@@ -131,12 +162,29 @@ fn write_window(out: &mut String, demand: &DemandRecord, window: Duration) -> fm
     let share = demand.imported.watt_hours() / full;
     writeln!(out, "  demand window [{}] {:3.0} % of its energy", bar(share, Some(passed)), 100.0 * share)?;
     let minutes = demand.left.as_secs_f64() / 60.0;
-    let DemandRecord { limit, projection, allowed, billed_peak, .. } = demand;
-    writeln!(
-        out,
-        "  limit {limit:.1}, projection {projection:.1}, allowed {allowed:.1} for the {minutes:.0} min left, \
-         billed peak {billed_peak:.1}"
-    )
+    let DemandRecord { limit, projection, allowed, .. } = *demand;
+    // What the last minutes of a quiet window would allow says nothing any more.
+    let allowed = if allowed < limit * 3.0 { Kw(Some(allowed)).to_string() } else { "plenty".to_owned() };
+    let (limit, projection) = (Kw(Some(limit)), Kw(Some(projection)));
+    writeln!(out, "  limit {limit}, heads for {projection}, allowed {allowed} for the {minutes:.0} min left")
+}
+
+/// The demand windows of the day so far and the highest: as they would have been, and as they are.
+fn write_windows(out: &mut String, truth: &Truth) -> fmt::Result {
+    let (with, without) = (&truth.with, &truth.without);
+    let most = with.peak().max(without.peak()).max(Watts::new(1.0));
+    for (name, ledger) in [("left to itself", without), ("with wattkeeper", with)] {
+        let windows: String = ledger.windows.iter().map(|(_, mean)| column(mean.watts() / most.watts())).collect();
+        writeln!(out, "  {name:<16}{windows:<48}{:>9}", Kw(Some(ledger.peak())))?;
+    }
+    Ok(())
+}
+
+/// A column of a chart, 0..1.
+fn column(share: f64) -> char {
+    const EIGHTHS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let eighth = (share.clamp(0.0, 1.0) * 8.0).ceil() as usize;
+    EIGHTHS.get(eighth.saturating_sub(1)).copied().unwrap_or(' ')
 }
 
 /// `####....` with a mark.
@@ -159,7 +207,7 @@ fn soc(battery: &BatteryState, now: Moment) -> String {
 
 fn told(battery: &BatteryState) -> String {
     let Some(report) = &battery.setpoint else { return "left to itself".to_owned() };
-    let value = report.value.map_or_else(|| "its own way".to_owned(), |value| Watts::new(value).to_string());
+    let value = report.value.map_or_else(|| "its own way".to_owned(), |value| Kw(Some(Watts::new(value))).to_string());
     match &report.state {
         SetpointState::Written => format!("told {value}"),
         SetpointState::Confirmed => format!("told {value}, confirmed"),
@@ -205,10 +253,18 @@ fn write_summary(out: &mut String, truth: &Truth, tariff: &Tariff) -> fmt::Resul
     if demand.abs() < 0.005 && day.abs() < 0.005 {
         return writeln!(out, "Nothing was saved.");
     }
-    writeln!(
-        out,
-        "Saved: {demand:.2} {currency} of demand charge each billing period, {day:.2} {currency} of energy today."
-    )
+    if demand > 0.0 {
+        write!(out, "Saved: {demand:.2} {currency} of demand charge each billing period; ")?;
+    } else {
+        // A higher window below the limit may come of charging at night; by the evening it is not the highest any more.
+        write!(out, "No demand charge is saved yet; ")?;
+    }
+    if day < 0.0 {
+        // Losses, and room in the batteries that was kept for peaks.
+        writeln!(out, "it took {:.2} {currency} of energy.", -day)
+    } else {
+        writeln!(out, "saved {day:.2} {currency} of energy.")
+    }
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub fn run(args: &SimulateArgs) -> ExitCode {
         }
         Err(wrong) => {
             eprint!("{wrong}");
-            return ExitCode::from(exit::CONFIG);
+            return exit::CONFIG.into();
         }
     };
     let wanted = Wanted {
@@ -98,15 +98,17 @@ pub fn run(args: &SimulateArgs) -> ExitCode {
             for fault in faults {
                 eprintln!("error: {}: {fault}", args.config.display());
             }
-            return ExitCode::from(exit::CONFIG);
+            return exit::CONFIG.into();
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(serve(args, plan))) {
         Ok(()) => ExitCode::SUCCESS,
+        // Who read the truth has left.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+            eprintln!("wattkeeper: {error}");
+            exit::UNAVAILABLE.into()
         }
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::{ConfigArg, exit};
+use super::{ConfigArg, exit, printed};
 use crate::app::{SocketAnswer, SocketAsk, ask_socket, socket_path};
 use crate::config;
 use crate::units::{Soc, WattHours, Watts};
@@ -38,12 +38,7 @@ pub(super) fn run(args: &StatusArgs) -> ExitCode {
             return exit::UNAVAILABLE.into();
         }
     };
-    if args.json {
-        println!("{state:#}")
-    } else {
-        print!("{}", screen(&state))
-    }
-    ExitCode::SUCCESS
+    printed(&if args.json { format!("{state:#}\n") } else { screen(&state) })
 }
 
 /// The state in about twenty lines.

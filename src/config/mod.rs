@@ -35,3 +35,4 @@ pub use model::{
     Site, Tariff, TelemetryConfig,
 };
 pub use rule::{PeakLimit, Rule, RuleConfig, TimeOfDay, Weekdays};
+pub use written::instead;

@@ -149,6 +149,14 @@ pub(super) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
         .map(|(_, name)| name)
 }
 
+/// What to write instead of a name that is not there: the one that was probably meant, else all there are.
+pub fn instead<'a>(wanted: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
+    match nearest(wanted, names.clone()) {
+        Some(name) => format!("; did you mean `{name}`?"),
+        None => format!("; there is {}", names.collect::<Vec<_>>().join(", ")),
+    }
+}
+
 impl Written for Watts {
     const WHAT: &'static str = "a power";
     const EXAMPLE: &'static str = "80 kW";

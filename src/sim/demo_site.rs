@@ -1,7 +1,6 @@
 //! The demo's site: a workshop with PV and two batteries, and the config that the daemon gets for it.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use super::device::{BatterySize, MeterScope};
@@ -45,9 +44,9 @@ pub fn demo_site(seed: u64) -> SitePlan {
     };
     let devices = [
         DevicePlan::new("grid", Model::Sdm630(MeterScope::Grid, false)),
-        DevicePlan::new("roof", Model::SunSpecPv(Watts::kw(75.0))),
-        DevicePlan::new("battery-hall", Model::SunSpecStorage(battery(90.0, 40.0, 60.0), None)),
-        DevicePlan::new("battery-office", Model::VictronGx(battery(60.0, 25.0, 50.0))),
+        DevicePlan::new("roof", Model::SunSpecPv(Watts::kw(110.0))),
+        DevicePlan::new("battery-hall", Model::SunSpecStorage(battery(120.0, 40.0, 42.0), None)),
+        DevicePlan::new("battery-office", Model::VictronGx(battery(70.0, 25.0, 40.0))),
     ];
     SitePlan {
         world: World {
@@ -64,24 +63,21 @@ pub fn demo_site(seed: u64) -> SitePlan {
 
 /// Where the demo's daemon finds what is not a device, and what it may do.
 #[derive(Clone, Copy, Debug)]
-pub struct DemoConfig<'a> {
+pub struct DemoConfig {
     /// The demo's broker.
     pub broker: SocketAddr,
     /// Metrics and API.
     pub http: SocketAddr,
-    /// Folder for the daemon's state.
-    pub state_dir: &'a Path,
     /// Whether it controls, or only shows what it would do.
     pub enabled: bool,
 }
 
-impl DemoConfig<'_> {
+impl DemoConfig {
     /// The daemon's config for the demo's devices as they are served.
     pub fn text(&self, site: &Running) -> String {
         let address = |name| site.address(name).map(ToString::to_string).unwrap_or_default();
-        let Self { broker, http, state_dir, enabled } = self;
+        let Self { broker, http, enabled } = self;
 
-        let state_dir = toml::Value::from(state_dir.to_string_lossy().as_ref());
         let limit = DEMO_LIMIT.watts() / 1000.0;
         let (grid, roof, hall, office) =
             (address("grid"), address("roof"), address("battery-hall"), address("battery-office"));
@@ -89,7 +85,7 @@ impl DemoConfig<'_> {
             r#"# The demo's site. A day passes in three minutes here, so devices are asked every 50 ms and a setpoint
 # holds for 3 s; at a real site leave out `interval`, `max_age`, `gap`, `settle` and [control]'s times.
 
-state_dir = {state_dir}
+state_dir = "state"      # beside this file
 
 [site]
 name = "demo"
@@ -120,7 +116,7 @@ address = "{hall}"
 interval = "50 ms"
 max_age = "1 s"
 settle = "250 ms"
-capacity = "90 kWh"
+capacity = "120 kWh"
 charge_max = "40 kW"
 discharge_max = "40 kW"
 soc_min = "10 %"
@@ -135,7 +131,7 @@ unit_id = 100
 interval = "50 ms"
 max_age = "1 s"
 settle = "250 ms"
-capacity = "60 kWh"
+capacity = "70 kWh"
 charge_max = "25 kW"
 discharge_max = "25 kW"
 soc_min = "10 %"
@@ -146,7 +142,17 @@ kind = "peak-shaving"
 limit = "{limit} kW"
 window = "30 min"
 margin = "1 kW"
-hold = "70 %"        # what is below is kept for peaks, what is above is free for self-consumption
+
+[[rule]]             # what is below is for the peaks: the rule above may take it, those below may not
+kind = "reserve"
+soc = "50 %"         # filled by the sun, and at night:
+
+[[rule]]
+kind = "charge-window"
+from = "22:00"
+to = "05:00"
+soc = "60 %"
+power = "12 kW"
 
 [[rule]]
 kind = "self-consumption"

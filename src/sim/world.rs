@@ -23,25 +23,26 @@ pub struct World {
 /// How a load goes over a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadShape {
-    /// A workshop: a peak in the morning, a higher one in the evening, little at night.
+    /// A workshop: a peak before the sun is up, another when it is down, little at night.
     Factory,
     /// The same all day, without noise.
     Constant,
 }
 
 /// Hour of the day and share of the peak; straight lines between.
-const FACTORY: [(f64, f64); 15] = [
+const FACTORY: [(f64, f64); 16] = [
     (0.0, 0.15),
     (5.0, 0.15),
-    (6.5, 0.25),
-    (7.5, 0.72),
-    (8.5, 0.84),
-    (9.5, 0.76),
-    (10.5, 0.36),
+    (5.75, 0.32),
+    (6.5, 0.84),
+    (7.25, 0.94),
+    (8.25, 0.86),
+    (9.25, 0.42),
+    (10.5, 0.30),
     (12.0, 0.28),
-    (13.0, 0.26),
-    (15.5, 0.30),
-    (17.0, 0.62),
+    (13.0, 0.27),
+    (15.5, 0.28),
+    (17.0, 0.55),
     (18.0, 0.94),
     (19.25, 0.88),
     (20.5, 0.26),

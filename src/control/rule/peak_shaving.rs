@@ -50,10 +50,14 @@ pub(in super::super) fn bound(
         (Some(_), false) => most - limit * (1.0 - RECHARGE_BELOW_BILLED),
     };
     let least = hold::least(hold, (most, room), site, memory);
-    let recharging = if memory.hold == Hold::Recharging { "; recharging for the next peak" } else { "" };
+    let kept = match memory.hold {
+        Hold::Free => "",
+        Hold::Recharging if least > Some(site.net) => "; recharging for the next peak",
+        Hold::Recharging | Hold::Held => "; what is stored is kept for peaks",
+    };
     let reason = match &budget {
-        None => format!("holding {limit} at every moment{recharging}"),
-        Some(budget) => format!("holding {limit}: {}{recharging}", budget.said()),
+        None => format!("holding {limit} at every moment{kept}"),
+        Some(budget) => format!("holding {limit}: {}{kept}", budget.said()),
     };
     let record = budget.map(|budget| budget.record(limit, billed, site));
     (Bound { least, most: Some(most), curtails: false, reason }, record)
