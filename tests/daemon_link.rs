@@ -19,8 +19,9 @@ use yard::{STOR_CTL_MOD, Yard};
 
 const PEAK_60: &str = "[[rule]]\nkind = \"peak-shaving\"\nlimit = \"60 kW\"\n";
 
-fn near(grid: Watts, wanted: Watts) -> Option<()> {
-    ((grid - wanted).abs() < Watts::kw(1.5)).then_some(())
+/// The peak is held. It may well be less: what a SunSpec battery is told is the least that it gives.
+fn held(grid: Watts) -> Option<()> {
+    (grid < Watts::kw(61.5)).then_some(())
 }
 
 /// Another client of a device. Reads a register, so that the device has taken it; `None` where it is turned away.
@@ -45,7 +46,7 @@ fn of_a_device_that_serves_one_client_only_the_daemon_takes_just_that_one_place(
     ["grid", "hall", "office"].iter().for_each(|device| yard.line_fault(device, LineFault::OneConnection));
     let folder = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(folder.path(), &yard.config(folder.path(), true, PEAK_60));
-    eventually("grid power comes down to its limit", || near(yard.grid(), Watts::kw(60.0)));
+    eventually("grid power comes down to its limit", || held(yard.grid()));
     eventually("the daemon holds the place", || other_client(&yard, "hall").is_none().then_some(()));
     // A second process asks through the daemon, not beside it.
     let read = Command::new(env!("CARGO_BIN_EXE_wattkeeper"))
@@ -83,7 +84,7 @@ fn while_another_client_holds_the_only_place_it_is_tried_again_and_the_rest_goes
     eventually("it is tried more than once", || (tries() >= 3.0).then_some(()));
     assert!(errors() > 0);
     assert_eq!(up(&daemon, "hall"), Some(0.0));
-    eventually("the office is told what it can do alone", || near(yard.grid(), Watts::kw(60.0)));
+    eventually("the office is told what it can do alone", || held(yard.grid()));
     assert_eq!(daemon.wait_for_control("controlling"), "");
     let log = daemon.log();
     let said = log.lines().filter(|line| line.contains("device=hall") && line.contains("WARN")).count();
@@ -100,5 +101,5 @@ fn while_another_client_holds_the_only_place_it_is_tried_again_and_the_rest_goes
     eventually("it is away", || (up(&daemon, "hall") == Some(0.0)).then_some(()));
     yard.line_fault("hall", LineFault::OneConnection);
     eventually("it comes back", || (up(&daemon, "hall") == Some(1.0)).then_some(()));
-    eventually("the peak is held", || near(yard.grid(), Watts::kw(60.0)));
+    eventually("the peak is held", || held(yard.grid()));
 }

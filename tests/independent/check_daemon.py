@@ -7,8 +7,11 @@ The loop is closed by a small plant. What the daemon says is held against what p
 same devices. Ends with exit code 0 when all agree.
 """
 
+import json
 import pathlib
 import re
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -61,11 +64,29 @@ PEAK = f'[[rule]]\nkind = "peak-shaving"\nlimit = "{LIMIT} W"\n'
 SELF = '[[rule]]\nkind = "self-consumption"\n'
 
 
+class Mosquitto:
+    """A broker open to this machine."""
+
+    def __init__(self, folder):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        config = pathlib.Path(folder) / "mosquitto.conf"
+        config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\nlog_type none\n")
+        path = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        self.process = subprocess.Popen([path, "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def newest(self, topic):
+        command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", self.port, "-C", 1, "-W", 10, "-t", f"wattkeeper/yard/{topic}"]
+        text = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=20).stdout
+        return json.loads(text) if text.startswith("{") else text.strip()
+
+
 class Yard:
     """The building and a client of another make to look into its devices with."""
 
-    def __init__(self, folder, line, load):
-        self.folder, self.line = folder, line
+    def __init__(self, folder, load):
+        self.folder, self.broker = folder, Mosquitto(folder)
         self.plant = Plant(load)
         self.meter = self.plant.serve("grid", Sdm630(self.plant.grid))
         self.hall = self.plant.serve("hall", Storage(self.plant, 40_000, HALL))
@@ -126,6 +147,8 @@ name = "yard"
 time_zone = "UTC"
 [http]
 listen = "127.0.0.1:0"
+[mqtt]
+broker = "mqtt://127.0.0.1:{self.broker.port}"
 [control]
 enabled = {str(enabled).lower()}
 interval = "200 ms"
@@ -193,11 +216,34 @@ def values_agree(yard, daemon):
     check("read: raw registers are what mbpoll reads", [float(word) for word in words] == values, (words, values))
 
 
+def published(yard, daemon):
+    """Units of MQTT's readers: kWh and percent."""
+    until(lambda: daemon.metric("wattkeeper_mqtt_connected") == 1.0)
+    check("MQTT: online", yard.broker.newest("status") == "online")
+    expected = {
+        ("grid", "meter.energy_import"): 1234.5,
+        ("hall", "battery.soc"): 62.5,
+        ("hall", "battery.soc_min"): 5.0,
+        ("hall", "inverter.energy"): 12345.67,
+        ("hall", "battery.max_charge"): 15_000,
+        ("shed", "inverter.energy"): 7654.321,
+        ("roof-7", "meter.power"): -1500,
+    }
+    for (device, point), value in expected.items():
+        # A device's topic is sent anew every few seconds: the slow points may come with the next.
+        seen = until(lambda: point in (state := yard.broker.newest(f"state/{device}"))["values"] and state, 15) or {}
+        found = seen.get("values", {}).get(point)
+        check(f"MQTT: {device} {point} is {value}", found is not None and abs(found - value) < 1e-3 * abs(value), seen)
+
+
 def dry_run(yard, daemon):
     check("dry run", until(lambda: daemon.control()["state"] == "dry-run"), daemon.control())
+    places = lambda: [(device.open, device.connects) for device in (yard.meter, yard.hall, yard.shed)]
+    check("one connection a device", until(lambda: places() == [(1, 1)] * 3), places())
     wanted = lambda: sum(s["value"] or 0 for s in daemon.control()["setpoints"])
     check("dry run: says what it would do", until(lambda: wanted() > 9000), daemon.control())
     values_agree(yard, daemon)
+    published(yard, daemon)
     check("dry run: nothing was written", not yard.hall.writes and not yard.shed.writes)
 
 
@@ -303,9 +349,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = (pathlib.Path(folder) / end for end in ("ours", "theirs"))
         pty = subprocess.Popen(["socat", f"pty,raw,echo=0,link={ours}", f"pty,raw,echo=0,link={theirs}"])
+        until(lambda: ours.exists() and theirs.exists())
+        yard = Yard(folder, 30_000)
         try:
-            until(lambda: ours.exists() and theirs.exists())
-            yard = Yard(folder, ours, 30_000)
             daemon = Gateway(wattkeeper, folder, yard.config(False, PEAK))
             started = time.monotonic()
             dry_run(yard, daemon)
@@ -319,6 +365,7 @@ def main():
             print(f"{time.monotonic() - started:.1f} s")
         finally:
             pty.terminate()
+            yard.broker.process.terminate()
     print(f"{len(failed)} failed")
     return 1 if failed else 0
 
