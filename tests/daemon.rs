@@ -120,6 +120,22 @@ fn a_battery_that_falls_silent_is_told_nothing_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_battery_that_refuses_its_setpoint_is_left_out_and_the_other_takes_over() {
+    let yard = Yard::new(Watts::kw(70.0));
+    for name in ["hall", "office"] {
+        yard.fault(name, Fault::RefuseWrites(wattkeeper::sim::Exception::Address));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(folder.path(), &yard.config(folder.path(), true, PEAK_60));
+    let reason = eventually("no battery obeys, and that is said", || {
+        let state = daemon.state();
+        let reason = state["control"]["reason"].as_str()?.to_owned();
+        (state["control"]["state"] == "not-controlling" && reason.contains("setpoint")).then_some(reason)
+    });
+    assert!(reason.contains("hall") || reason.contains("office"), "{reason}");
+}
+
+#[test]
 fn late_and_garbled_answers_never_become_values_and_the_neighbours_go_on() {
     let (yard, _folder, daemon) = shaving();
     for fault in [Fault::Late(std::time::Duration::from_millis(700)), Fault::Garbled] {

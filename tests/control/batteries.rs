@@ -320,3 +320,28 @@ fn what_the_batteries_do_now_is_the_start_after_a_restart() {
     });
     assert_eq!(scene.one(), 9.0, "10 kW now, 6 are needed, the ramp takes 1");
 }
+
+#[test]
+fn a_battery_that_does_not_take_its_setpoint_is_left_out_for_a_while_and_the_others_take_over() {
+    use wattkeeper::bus::{SetpointReport, SetpointState};
+    let mut scene = Scene::new(9.0, [self_consumption()]).with_battery(0.0, 50.0);
+    scene.snapshot.batteries[0].setpoint = Some(SetpointReport {
+        control: "battery".into(),
+        serial: 1,
+        value: None,
+        state: SetpointState::Failed("register 2716 reads 0".to_owned()),
+        at: scene.now,
+        writes_today: 0,
+        budget: None,
+    });
+    let decision = scene.decide();
+    let told = powers(&decision);
+    assert!(told[0].is_nan() && (told[1] - 9.0).abs() < 1e-9, "{told:?}");
+    assert!(setpoint(&decision, "battery-1").reason.contains("register 2716 reads 0"));
+    // Released meanwhile, it reports well again: it is left out all the same for a while, and then another chance.
+    scene.snapshot.batteries[0].setpoint = None;
+    scene.later(seconds(14));
+    assert!(scene.powers()[0].is_nan());
+    scene.later(seconds(2));
+    assert!(!scene.powers()[0].is_nan());
+}
