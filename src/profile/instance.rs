@@ -108,6 +108,8 @@ pub struct Instance {
     /// Index of a value in `points`, and whether its sign is turned.
     public: Vec<Option<(usize, f64)>>,
     pub(super) stage: Stage,
+    /// Word order that the device said it has.
+    pub(super) words: Option<WordOrder>,
     /// Models found, and the sub-device meant.
     pub(super) chain: Option<(Chain, usize)>,
     pub(super) binding: Arc<Binding>,
@@ -129,6 +131,7 @@ impl Instance {
             overrides: overrides.clone(),
             public: Vec::new(),
             stage: Stage::Known,
+            words: None,
             chain: None,
             binding: Arc::default(),
             memory: vec![Memory::default(); definition.values.len()],
@@ -201,7 +204,7 @@ impl Instance {
     /// What addresses depend on.
     pub(super) fn place(&self) -> Place<'_> {
         Place {
-            overrides: &self.overrides,
+            words: self.overrides.words.or(self.words),
             max_read: self.profile.manners.max_read,
             chain: self.chain.as_ref().map(|(chain, device)| (chain, *device)),
         }
