@@ -25,7 +25,7 @@ use wattkeeper::bus::*;
 use wattkeeper::profile::Value;
 
 fn address(frames: Frames, port: u16) -> Address {
-    let host = "localhost".to_owned();
+    let host = "127.0.0.1".to_owned();
     match frames {
         Frames::Tcp => Address::Tcp { host, port },
         Frames::Rtu => Address::RtuTcp { host, port },

@@ -455,7 +455,6 @@ impl<U: BusUnit> Bus<U> {
         if station.link == LinkState::Up {
             return;
         }
-        tracing::info!(device = %station.name, "answers");
         station.link = LinkState::Up;
         station.writers.iter_mut().for_each(super::writer::Writer::awake);
         self.schedule.write_at(i, station.write_at(at));
@@ -470,10 +469,6 @@ impl<U: BusUnit> Bus<U> {
         let state = station.away(reason);
         if std::mem::discriminant(&station.link) == std::mem::discriminant(&state) {
             return;
-        }
-        match &state {
-            LinkState::Asleep => tracing::info!(device = %station.name, "asleep"),
-            state => tracing::warn!(device = %station.name, ?state, "does not answer"),
         }
         // Another device, or another firmware, may come back.
         station.unit.forget();

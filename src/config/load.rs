@@ -64,7 +64,8 @@ pub struct Surroundings {
     /// systemd's `CREDENTIALS_DIRECTORY`: secret files are looked up here first.
     pub credentials: Option<PathBuf>,
     /// Where secret files are looked up last, as `wattkeeper.NAME`: the store that the unit hands them out of, so that
-    /// `check` in an administrator's shell finds what the service will be given.
+    /// `check` in an administrator's shell finds what the service will be given. Never beside `credentials`: what the
+    /// running service was not given, a reload does not give it.
     pub store: Option<PathBuf>,
     /// systemd's `STATE_DIRECTORY`.
     pub state: Option<PathBuf>,
@@ -76,10 +77,11 @@ impl Surroundings {
     /// As the process finds them for the config at `path`.
     pub fn of(path: &Path) -> Self {
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         Self {
             folder,
-            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
-            store: Some(PathBuf::from("/etc/credstore")),
+            store: credentials.is_none().then(|| PathBuf::from("/etc/credstore")),
+            credentials,
             // systemd separates several folders by colons.
             state: std::env::var("STATE_DIRECTORY").ok().and_then(|dirs| Some(dirs.split(':').next()?.into())),
             profiles: ProfileSource::default(),

@@ -196,13 +196,12 @@ fn record<T: Copy>(
     inputs.push(InputRecord { name: name.into(), value: fresh(reading, now, limit).ok().map(number), age });
 }
 
-/// Why a number was not to be had, as the second half of a sentence.
+/// Why a number was not to be had, as the second half of a sentence. It stays the same while the cause does: a change of
+/// the sentence is news, for the log and the records. How old the number is, is among the inputs.
 pub(super) fn said(why: Why) -> String {
     match why {
         Why::Never => "never read".to_owned(),
-        Why::Stale { age, limit } => {
-            format!("{:.0} s old, at most {:.0} s", age.as_secs_f64().ceil(), limit.as_secs_f64())
-        }
+        Why::Stale { limit, .. } => format!("older than {} s", limit.as_secs_f64()),
         Why::Invalid => "without a valid value".to_owned(),
     }
 }

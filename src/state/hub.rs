@@ -240,8 +240,8 @@ impl Hub {
             LinkState::Starting => ("device-starting", format!("{device} is being started")),
         };
         match &state {
-            LinkState::Down { reason } => tracing::warn!(%device, %reason, "device down"),
-            other => tracing::info!(%device, state = ?other, "device link"),
+            LinkState::Down { .. } => tracing::warn!("{text}"),
+            LinkState::Up | LinkState::Asleep | LinkState::Starting => tracing::info!("{text}"),
         }
         let slot = Arc::make_mut(&mut slot.state);
         slot.link = state;

@@ -12,7 +12,7 @@ fn a_stale_grid_meter_sends_every_device_to_its_safe_state() {
     let mut scene = Scene::new(20.0, [peak(10.0, 0), self_consumption()]);
     scene.now.io = scene.now.io + seconds(12);
     let decision = scene.decide();
-    assert_eq!(decision.standing, Standing::NotControlling("grid meter grid: power 12 s old, at most 10 s".into()));
+    assert_eq!(decision.standing, Standing::NotControlling("grid meter grid: power older than 10 s".into()));
     assert!(matches!(decision.outcome, Outcome::None { .. }));
     assert_eq!(decision.setpoints.iter().map(|s| s.value).collect::<Vec<_>>(), [None]);
     assert_eq!((decision.inputs[0].value, decision.inputs[0].age), (None, seconds(12)));
@@ -47,7 +47,7 @@ fn a_battery_with_a_stale_power_is_left_out_and_its_last_power_is_not_used() {
     let decision = scene.decide();
     assert_eq!(powers(&decision)[0], 10.0);
     let silent = setpoint(&decision, "battery-2");
-    assert_eq!((silent.value, silent.reason.as_str()), (None, "left out: power 11 s old, at most 10 s"));
+    assert_eq!((silent.value, silent.reason.as_str()), (None, "left out: power older than 10 s"));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_battery_with_a_stale_soc_is_left_out_and_counts_as_a_load_or_source_that_is
     scene.snapshot.batteries[1].soc = Some(Reading::good(percent(50.0), old));
     let decision = scene.decide();
     assert_eq!(powers(&decision)[0], 10.0, "20 kW are drawn with its 9 kW, and it is not ours to change them");
-    assert!(setpoint(&decision, "battery-2").reason.starts_with("left out: SoC 11 s old"));
+    assert!(setpoint(&decision, "battery-2").reason.starts_with("left out: SoC older than 10 s"));
 }
 
 #[test]
