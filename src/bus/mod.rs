@@ -7,6 +7,7 @@
 mod address;
 mod dial;
 mod event;
+mod job;
 mod lease;
 mod link;
 mod lookout;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::job::Job;
 use super::plan::{Block, plan};
 use super::unit::BusUnit;
-use super::writer::{Job, Writer, day};
+use super::writer::{Writer, day};
 use super::writing::busy;
 use super::{Answer, Ask, BusDevice, DeviceStats, ErrorKind, Leases, LinkState, Notebook, Question, SetpointReport};
 use crate::backoff::Backoff;

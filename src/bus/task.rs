@@ -7,13 +7,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::dial::{self, Dial, Framing};
+use super::job::Job;
 use super::link::Link;
 use super::lookout::Lookout;
 use super::request::Request;
 use super::schedule::{Action, Schedule};
 use super::station::{Polling, Station};
 use super::unit::BusUnit;
-use super::writer::Job;
 use super::writing::Talk;
 use super::{Address, Ask, BusEvent, DeviceStats, ErrorKind, Leases, LinkState, Notebook};
 use crate::backoff::Backoff;

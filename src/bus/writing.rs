@@ -1,10 +1,11 @@
 //! Carries out what a writer asks for: capture, steps, read-back.
 
+use super::job::{Check, Job, Outcome};
 use super::link::Link;
 use super::notebook::Notebook;
 use super::request::Request;
 use super::unit::BusUnit;
-use super::writer::{Check, Job, Outcome, Writer, day};
+use super::writer::{Writer, day};
 use super::{DeviceStats, ErrorKind};
 use crate::clock::Clock;
 use crate::profile::{Captured, Class, Span, Step};
