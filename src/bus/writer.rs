@@ -10,7 +10,7 @@ use super::job::{Check, Job, Outcome};
 use super::{Lease, SafeState, SetpointReport, SetpointState};
 use crate::backoff::Backoff;
 use crate::clock::{IoTime, Moment};
-use crate::profile::{BatteryControl, Class, Control, ControlKind, Span};
+use crate::profile::{BatteryControl, Class, Control, ControlKind};
 
 /// What the device was last told.
 #[derive(Clone, Copy, Debug, PartialEq)]
