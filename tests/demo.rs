@@ -54,10 +54,11 @@ impl Demo {
         self.word("curl").trim_end_matches("/metrics").to_owned()
     }
 
-    /// Its plain line of about a time of day, such as `00:3`.
+    /// Its first plain line from a time of day on: on a busy machine one comes late.
     fn at(&self, time: &str) -> String {
+        let of_time = |line: &&String| line.get(2..3) == Some(":") && line.as_str() >= time;
         for _ in 0..3000 {
-            if let Some(line) = self.out.lock().unwrap().iter().find(|line| line.starts_with(time)) {
+            if let Some(line) = self.out.lock().unwrap().iter().find(of_time) {
                 return line.clone();
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -148,8 +149,9 @@ fn off_a_terminal_it_prints_plain_lines_and_real_clients_are_served_meanwhile() 
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let text = lines.join("\n");
     assert!(!text.contains('\x1b'), "{text}");
-    for time in ["00:1", "00:3", "00:4", "01:0", "01:4"] {
-        let line = lines.iter().find(|line| line.starts_with(time)).unwrap_or_else(|| panic!("no {time} in\n{text}"));
+    let plain: Vec<_> = lines.iter().filter(|line| line.get(2..3) == Some(":")).collect();
+    assert!((4..=8).contains(&plain.len()), "one each quarter of an hour: {text}");
+    for line in plain {
         for wanted in ["load ", "pv ", "batteries ", "grid ", " kW", " %", "  | "] {
             assert!(line.contains(wanted), "{wanted} is not in {line}");
         }

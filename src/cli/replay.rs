@@ -19,7 +19,7 @@ use crate::units::Watts;
 #[derive(Clone, Debug, clap::Args)]
 pub struct ReplayArgs {
     /// The config file.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, short, value_name = "PATH")]
     pub config: PathBuf,
     /// Recorded data: CSV with timestamp,load_kw,pv_kw (and import_price, export_price, import_limit_kw, export_limit_kw,
     /// grid_available).

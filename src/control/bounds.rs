@@ -45,9 +45,11 @@ impl Nest {
         let fit = |value: Watts| value.clamp(self.low, self.high);
         let (least, most) = (bound.least.map(fit), bound.most.map(fit));
         let clamped = least != bound.least || most != bound.most;
+        // What was moved to an edge stands where the edge's owner put it, not where its own rule wanted it.
+        let (low_owner, high_owner) = self.owners;
         if let Some(least) = least {
             if least > self.low {
-                (self.low, self.owners.0) = (least, here);
+                (self.low, self.owners.0) = (least, if bound.least > Some(least) { high_owner } else { here });
             }
             if bound.curtails {
                 self.export_floor = Some(self.export_floor.map_or(least, |floor| floor.max(least)));
@@ -56,7 +58,7 @@ impl Nest {
         if let Some(most) = most
             && most < self.high
         {
-            (self.high, self.owners.1) = (most, here);
+            (self.high, self.owners.1) = (most, if bound.most < Some(most) { low_owner } else { here });
         }
         let reason = bound.reason;
         self.records.push(BoundRecord { rule: kind.into(), least, most, clamped, binding: false, reason });

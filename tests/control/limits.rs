@@ -114,3 +114,17 @@ fn a_reserve_without_a_usable_battery_bounds_nothing() {
     let decision = scene.decide();
     assert_eq!((bound(&decision, "reserve").least, powers(&decision)[0].is_nan()), (None, true));
 }
+
+#[test]
+fn a_reserve_that_a_peak_takes_from_leaves_the_reason_to_the_peak() {
+    let mut scene = Scene::new(25.0, [peak(20.0, 0), reserve(60.0, 0.0), self_consumption()]);
+    let decision = scene.decide();
+    assert_eq!(powers(&decision), [5.0]);
+    assert_eq!((rule(&decision), reason(&decision).starts_with("Holding 20.0 kW")), (Some("peak-shaving"), true));
+    assert!(bound(&decision, "peak-shaving").binding && bound(&decision, "reserve").clamped, "{decision:?}");
+    // Where there is no peak the reserve itself says why.
+    scene.grid(10.0);
+    scene.later(seconds(60));
+    let decision = scene.decide();
+    assert_eq!((powers(&decision), rule(&decision)), (vec![0.0], Some("reserve")), "{}", reason(&decision));
+}
