@@ -51,7 +51,7 @@ fn damaged_state_files_are_set_aside_and_the_daemon_starts() {
     fs::write(state.join("devices/hall@battery.json"), b"\0\0\0\0").unwrap();
     let daemon = Daemon::start(folder.path(), &yard.config(folder.path(), true, PEAK_60));
     eventually("it shaves", || near(yard.grid(), Watts::kw(60.0)));
-    assert!(state.join("state.aside").exists() && state.join("devices/hall@battery.damaged").exists());
+    assert!(state.join("state.aside").exists() && state.join("devices/hall@battery.aside").exists());
     assert_eq!(daemon.stop().0.code(), Some(0));
     assert!(serde_json::from_slice::<serde_json::Value>(&fs::read(state.join("state.json")).unwrap()).is_ok());
 }
