@@ -12,7 +12,7 @@ use super::unit::BusUnit;
 use super::writer::{Job, Writer, day};
 use super::writing::busy;
 use super::{Answer, Ask, BusDevice, DeviceStats, ErrorKind, Leases, LinkState, Notebook, Question, SetpointReport};
-use crate::clock::{IoTime, Moment};
+use crate::clock::{Clock, IoTime, Moment};
 use crate::profile::{Image, Span, Value};
 use crate::reading::DeviceName;
 
@@ -127,11 +127,13 @@ impl<U: BusUnit> Station<U> {
     }
 
     /// Takes over new leases, if there are any; what is to be reported at once.
-    pub fn take_leases(&mut self, now: Moment) -> Option<Vec<SetpointReport>> {
-        let orphaned = self.leases.has_changed().is_err();
-        if orphaned && self.orphaned || !orphaned && !self.leases.has_changed().unwrap_or(false) {
-            return None;
-        }
+    pub fn take_leases(&mut self, clock: &Clock) -> Option<Vec<SetpointReport>> {
+        let orphaned = match self.leases.has_changed() {
+            Ok(changed) if changed => false,
+            Err(_) if !self.orphaned => true,
+            _ => return None,
+        };
+        let now = clock.now();
         self.orphaned = orphaned;
         let leases = self.leases.borrow_and_update();
         let mut reports = Vec::new();

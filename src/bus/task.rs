@@ -202,11 +202,10 @@ impl<U: BusUnit> Bus<U> {
     }
 
     async fn take_leases(&mut self) -> Result<(), HubGone> {
-        let now = self.clock.now();
         for i in 0..self.stations.len() {
             let Some(station) = self.stations.get_mut(i) else { continue };
-            let Some(reports) = station.take_leases(now) else { continue };
-            self.schedule.write_at(i, station.write_at(now));
+            let Some(reports) = station.take_leases(&self.clock) else { continue };
+            self.schedule.write_at(i, station.write_at(self.clock.now()));
             let device = station.name.clone();
             for report in reports {
                 self.tell(BusEvent::Setpoint { device: device.clone(), report }).await?;

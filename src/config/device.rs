@@ -217,6 +217,10 @@ fn check(section: &Section<'_>, config: &DeviceConfig, battery: bool) {
         report.add(section.problem("min_power", "`min_power` is above the most that the battery may do"));
     }
     let interval = config.overrides.interval.or_else(|| fastest(config.profile.as_deref()?));
+    if let Some(interval) = interval.filter(|interval| *interval < FAST) {
+        let title = format!("polled every {}: few devices bear more than 50 requests a second", shown(interval));
+        report.add(section.problem("profile", title).warning());
+    }
     if let (Some(age), Some(interval)) = (config.max_age, interval)
         && age < interval
     {
@@ -225,6 +229,9 @@ fn check(section: &Section<'_>, config: &DeviceConfig, battery: bool) {
         report.add(section.problem("max_age", title).warning());
     }
 }
+
+/// Polls faster than this are worth a warning.
+const FAST: Duration = Duration::from_millis(20);
 
 fn fastest(profile: &Profile) -> Option<Duration> {
     profile.groups.iter().map(|group| group.every).min()

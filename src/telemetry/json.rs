@@ -10,6 +10,8 @@ pub struct Json(Vec<u8>);
 
 /// Beyond this a scaled number no longer fits an `f64`'s integers exactly.
 const EXACT: f64 = 9.0e15;
+/// Powers of ten, by decimals.
+const SCALES: [f64; 7] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
 
 impl Json {
     /// What was written.
@@ -117,15 +119,19 @@ impl Json {
         self
     }
 
-    /// A number rounded to at most so many decimals, without trailing zeros; `null` where it is none.
+    /// A number rounded to at most so many decimals (6 at most), without trailing zeros; `null` where it is none.
     pub fn number(&mut self, number: f64, decimals: u8) -> &mut Self {
-        let scaled = (number * 10f64.powi(i32::from(decimals))).round();
-        if scaled.abs() < EXACT {
+        let (scale, decimals) = match SCALES.get(usize::from(decimals)) {
+            Some(scale) => (*scale, decimals),
+            None => (1e6, 6),
+        };
+        let scaled = number.abs() * scale;
+        if scaled < EXACT {
             self.comma();
-            if scaled < 0.0 {
+            let (mut whole, mut decimals) = ((scaled + 0.5) as u64, decimals);
+            if number < 0.0 && whole != 0 {
                 self.0.push(b'-');
             }
-            let (mut whole, mut decimals) = (scaled.abs() as u64, decimals);
             while decimals > 0 && whole.is_multiple_of(10) {
                 whole /= 10;
                 decimals -= 1;
