@@ -85,6 +85,16 @@ async fn a_safe_state_is_written_at_the_end_of_the_lease_not_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn when_the_hub_is_gone_a_lease_still_ends_in_the_safe_state() {
+    let mut site = site(Frames::Tcp, |_| {});
+    site.bus.lease(Some(5000.0), secs(7), SafeState::Release);
+    site.bus.during(secs(5)).await;
+    site.bus.events.close();
+    tokio::time::sleep(secs(10)).await;
+    assert_eq!(site.server.writes(), [DRIVE, RELEASE].concat());
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_dispatch_is_gone_or_the_lease_is_taken_back_the_safe_state_comes_at_once() {
     for gone in [true, false] {
         let mut site = site(Frames::Tcp, |_| {});

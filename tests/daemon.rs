@@ -120,6 +120,22 @@ fn a_battery_that_falls_silent_is_told_nothing_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_battery_that_refuses_its_setpoint_is_left_out_and_the_other_takes_over() {
+    let yard = Yard::new(Watts::kw(70.0));
+    for name in ["hall", "office"] {
+        yard.fault(name, Fault::RefuseWrites(wattkeeper::sim::Exception::Address));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(folder.path(), &yard.config(folder.path(), true, PEAK_60));
+    let reason = eventually("no battery obeys, and that is said", || {
+        let state = daemon.state();
+        let reason = state["control"]["reason"].as_str()?.to_owned();
+        (state["control"]["state"] == "not-controlling" && reason.contains("setpoint")).then_some(reason)
+    });
+    assert!(reason.contains("hall") || reason.contains("office"), "{reason}");
+}
+
+#[test]
 fn late_and_garbled_answers_never_become_values_and_the_neighbours_go_on() {
     let (yard, _folder, daemon) = shaving();
     for fault in [Fault::Late(std::time::Duration::from_millis(700)), Fault::Garbled] {
@@ -188,4 +204,25 @@ fn a_config_error_ends_with_78_and_says_where() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(78), "{said}");
     assert!(said.contains("wattkeeper.toml:4") && said.contains("peak-shaving"), "{said}");
+}
+
+#[test]
+fn status_and_read_ask_the_running_daemon_whatever_has_become_of_its_config() {
+    let (yard, folder, _daemon) = shaving();
+    let config = folder.path().join("wattkeeper.toml");
+    let broken = format!("{}\nbroken = 1\n", std::fs::read_to_string(&config).unwrap());
+    std::fs::write(&config, broken).unwrap();
+    let ask = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wattkeeper"));
+        let output = command.args(arguments).arg("--config").arg(&config).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let screen = ask(&["status"]);
+    let powers = screen.lines().find(|line| line.starts_with("grid ")).unwrap();
+    assert!(powers.matches("kW").count() >= 3, "grid, battery, consumption: {screen}");
+    let bound = screen.lines().find(|line| line.trim_start().starts_with("peak-shaving")).unwrap();
+    assert!(bound.contains("most "), "{screen}");
+    let read = || ask(&["read", "grid", "meter.power"]).split_whitespace().nth(1).unwrap().parse().unwrap();
+    eventually("what is read is what the meter shows", || near(Watts::new(read()), yard.grid()));
 }

@@ -38,6 +38,10 @@ impl App {
         }
         self.tasks.end(Phase::Control, SHORT).await;
         self.tasks.end(Phase::Dispatch, patience + SHORT).await;
+        if self.channels.snapshot.has_changed().is_err() {
+            // The hub died: nobody can see the confirmations, so the buses get the time that they may need.
+            tokio::time::sleep(patience).await;
+        }
         let buses = self.buses.values().map(|bus| bus.patience).max().unwrap_or(SHORT);
         self.tasks.end(Phase::Buses, buses).await;
         self.tasks.end(Phase::Hub, SHORT).await;

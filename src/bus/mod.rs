@@ -28,6 +28,7 @@ pub use dial::{Dial, Dialing, Framing, Stream};
 pub use event::{Answer, Ask, BusEvent, LinkState, Question};
 pub use lease::{Lease, Leases, SafeState, SetpointReport, SetpointState};
 pub use notebook::{MemoryNotebook, Notebook};
+pub use plan::reads;
 pub use stats::{DeviceStats, ErrorKind, LATENCY_BUCKETS};
 pub use task::{BusDevice, BusPorts, BusSpec, run, run_over};
 pub use unit::BusUnit;

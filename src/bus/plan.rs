@@ -70,6 +70,11 @@ pub(super) fn plan(mut spans: Vec<Span>, manners: &Manners) -> Vec<Block> {
     blocks
 }
 
+/// The reads that fetch `spans`, as a device's manners allow them: what the bus asks for while nothing is refused.
+pub fn reads(spans: Vec<Span>, manners: &Manners) -> Vec<Span> {
+    plan(spans, manners).into_iter().map(|block| block.span).collect()
+}
+
 /// Whether a read may be made longer so that it fetches `next`, too, which starts at or behind its start.
 fn joins(block: Span, next: Span, manners: &Manners) -> bool {
     if block.table != next.table {

@@ -61,7 +61,8 @@ pub struct BusPorts {
     pub stop: CancellationToken,
 }
 
-/// Runs a bus until it is stopped. Ends early only when the hub is gone.
+/// Runs a bus until it is stopped. When the hub is gone nobody hears it any more, but the leases' ends and safe states are
+/// still its to enforce: it goes on until it is stopped.
 pub async fn run<U: BusUnit>(spec: BusSpec<U>, ports: BusPorts) {
     let way = dial::to(&spec.address);
     run_over(way, spec, ports).await;
@@ -70,9 +71,10 @@ pub async fn run<U: BusUnit>(spec: BusSpec<U>, ports: BusPorts) {
 /// [`run`] over streams of the caller's, whatever the address says.
 pub async fn run_over<U: BusUnit>(way: (Framing, Dial), spec: BusSpec<U>, ports: BusPorts) {
     let clients = spec.devices.iter().map(|device| device.instance.manners().clients).filter(|n| *n > 0).min();
-    let bus = Bus::new(way, spec, ports, clients);
-    if let Err(HubGone) = Box::pin(bus.run()).await {
-        tracing::debug!("the hub is gone: a bus ends");
+    let mut bus = Bus::new(way, spec, ports, clients);
+    while let Err(HubGone) = Box::pin(bus.run()).await {
+        tracing::error!("the hub is gone: the bus only keeps its leases");
+        bus.events = None;
     }
 }
 
@@ -88,7 +90,8 @@ const LINGER: Duration = Duration::from_millis(200);
 
 struct Bus<U> {
     clock: Clock,
-    events: mpsc::Sender<BusEvent>,
+    /// `None` once the hub is gone.
+    events: Option<mpsc::Sender<BusEvent>>,
     asks: mpsc::Receiver<Ask>,
     asks_closed: bool,
     notebook: Arc<dyn Notebook>,
@@ -125,7 +128,7 @@ impl<U: BusUnit> Bus<U> {
             connect_delay: manners().map(|manners| manners.connect_delay).max().unwrap_or_default(),
             stations,
             clock,
-            events,
+            events: Some(events),
             asks,
             asks_closed: false,
             notebook,
@@ -134,7 +137,7 @@ impl<U: BusUnit> Bus<U> {
         }
     }
 
-    async fn run(mut self) -> Result<(), HubGone> {
+    async fn run(&mut self) -> Result<(), HubGone> {
         let stop = self.stop.clone();
         let mut stopped = std::pin::pin!(stop.cancelled());
         for i in 0..self.stations.len() {
@@ -189,7 +192,10 @@ impl<U: BusUnit> Bus<U> {
     }
 
     async fn tell(&mut self, event: BusEvent) -> Result<(), HubGone> {
-        self.events.send(event).await.map_err(|_| HubGone)
+        match &self.events {
+            Some(events) => events.send(event).await.map_err(|_| HubGone),
+            None => Ok(()),
+        }
     }
 
     fn take(&mut self, ask: Ask) {

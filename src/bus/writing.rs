@@ -177,8 +177,9 @@ impl<U: BusUnit> Talk<'_, U> {
         let mut broken = None;
         for (i, step) in steps.iter().enumerate() {
             match self.step(step).await {
-                Ok(words) if step.verify => checks.push(Check { span: step.span, words, mask: step.mask }),
-                Ok(_) => {}
+                Ok(()) => {
+                    checks.extend(step.verify.clone().map(|words| Check { span: step.span, words, mask: step.mask }))
+                }
                 Err(mut failure) => {
                     let refused = matches!(failure.kind, Some(ErrorKind::Exception(_)));
                     failure.wrote |= i > 0;
@@ -195,7 +196,7 @@ impl<U: BusUnit> Talk<'_, U> {
         broken.map_or(Ok(checks), Err)
     }
 
-    async fn step(&mut self, step: &Step) -> Result<Vec<u16>, Broken> {
+    async fn step(&mut self, step: &Step) -> Result<(), Broken> {
         let words = match step.mask {
             None => step.words.clone(),
             Some(mask) => {
@@ -212,7 +213,7 @@ impl<U: BusUnit> Talk<'_, U> {
         match self.ask(request).await {
             Ok(_) => {
                 self.stats.wrote(u64::from(step.span.len));
-                Ok(words)
+                Ok(())
             }
             Err(kind) => Err(Broken {
                 kind: Some(kind),
@@ -249,7 +250,7 @@ impl<U: BusUnit> Talk<'_, U> {
             tracing::warn!(device = %self.name, %error, "a heartbeat could not be counted");
         }
         match self.step(&step).await {
-            Ok(_) => Outcome::Written(Vec::new()),
+            Ok(()) => Outcome::Written(Vec::new()),
             Err(broken) => broken.into(),
         }
     }

@@ -159,6 +159,7 @@ const fn kind(kind: ControlKind) -> &'static str {
         ControlKind::PowerLimit => "upper limit of the power in W",
         ControlKind::Switch => "a contact: 1 closed, 0 open",
         ControlKind::CurrentLimit => "upper limit of the current in A",
+        ControlKind::Mode => "the way it runs, by number",
     }
 }
 

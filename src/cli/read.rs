@@ -14,7 +14,7 @@ use super::{ConfigArg, exit, load};
 use crate::app::{BusLock, ReadPoint, SocketAnswer, SocketAsk, ask_socket, lock_folder, socket_path};
 use crate::bus::{self, Ask, BusDevice, BusPorts, BusSpec, DeviceStats, MemoryNotebook, Question};
 use crate::clock::{Clock, Pulse};
-use crate::config::{Config, DeviceConfig};
+use crate::config::{self, Config, DeviceConfig};
 use crate::profile::{Instance, Span, Table};
 use crate::reading::DeviceName;
 
@@ -64,20 +64,18 @@ fn span(text: &str) -> Result<Span, String> {
 
 /// Reads and prints.
 pub(super) fn run(args: &ReadArgs) -> ExitCode {
-    let config = match load(&args.config.config) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
+    let socket = socket_path(&config::state_dir(&args.config.config));
     let ask = match args.registers {
         None => SocketAsk::Points { device: args.device.clone() },
         Some(Span { table, start, len }) => SocketAsk::Registers { device: args.device.clone(), table, start, len },
     };
     loop {
-        let answer = match ask_socket(&socket_path(&config.state_dir), &ask) {
+        let answer = match ask_socket(&socket, &ask) {
             Ok(answer) => answer,
-            Err(_) => match alone(&config, args) {
-                Ok(answer) => answer,
-                Err(text) => SocketAnswer::Error(text),
+            // Nobody runs: the config says how the device is reached.
+            Err(_) => match load(&args.config.config) {
+                Ok(config) => alone(&config, args).unwrap_or_else(SocketAnswer::Error),
+                Err(code) => return code,
             },
         };
         if !print(args, &answer) {

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::{ConfigArg, exit, load};
+use super::{ConfigArg, exit};
 use crate::app::{SocketAnswer, SocketAsk, ask_socket, socket_path};
+use crate::config;
 use crate::units::{Soc, WattHours, Watts};
 
 /// Arguments of `status`.
@@ -25,13 +26,7 @@ pub(super) struct StatusArgs {
 
 /// Asks the daemon and prints.
 pub(super) fn run(args: &StatusArgs) -> ExitCode {
-    let socket = match &args.socket {
-        Some(socket) => socket.clone(),
-        None => match load(&args.config.config) {
-            Ok(config) => socket_path(&config.state_dir),
-            Err(code) => return code,
-        },
-    };
+    let socket = args.socket.clone().unwrap_or_else(|| socket_path(&config::state_dir(&args.config.config)));
     let state = match ask_socket(&socket, &SocketAsk::State {}) {
         Ok(SocketAnswer::State(state)) => state,
         Ok(other) => {
@@ -71,10 +66,10 @@ fn screen(state: &Value) -> String {
     line(standing);
     line(format!(
         "grid {}   pv {}   battery {}   consumption {}",
-        watts("/site/power/grid"),
-        watts("/site/power/pv"),
-        watts("/site/power/battery"),
-        watts("/site/power/consumption"),
+        watts("/site/power/grid_watts"),
+        watts("/site/power/pv_watts"),
+        watts("/site/power/battery_watts"),
+        watts("/site/power/consumption_watts"),
     ));
     if let (Some(imported), Some(left)) = (number("/demand/imported"), number("/demand/left")) {
         line(format!(

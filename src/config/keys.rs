@@ -433,8 +433,8 @@ pub(super) const MQTT: Shape = Shape {
             "password_file",
             Text,
             Optional,
-            "File that holds the password: looked up in systemd's credentials directory, else beside the config. Must not \
-             be readable for everybody.",
+            "File that holds the password: looked up in systemd's credentials directory, else beside the config, else as \
+             `/etc/credstore/wattkeeper.NAME`. Must not be readable for everybody.",
         ),
         key("ca_file", Text, Optional, "CA certificates (PEM). Default: the system's. Only with `mqtts://`."),
         key("client_cert_file", Text, Optional, "Client certificate chain (PEM). Only with `mqtts://`."),

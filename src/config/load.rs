@@ -63,6 +63,9 @@ pub struct Surroundings {
     pub folder: PathBuf,
     /// systemd's `CREDENTIALS_DIRECTORY`: secret files are looked up here first.
     pub credentials: Option<PathBuf>,
+    /// Where secret files are looked up last, as `wattkeeper.NAME`: the store that the unit hands them out of, so that
+    /// `check` in an administrator's shell finds what the service will be given.
+    pub store: Option<PathBuf>,
     /// systemd's `STATE_DIRECTORY`.
     pub state: Option<PathBuf>,
     /// The device profiles.
@@ -73,10 +76,10 @@ impl Surroundings {
     /// As the process finds them for the config at `path`.
     pub fn of(path: &Path) -> Self {
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let from = |name| std::env::var_os(name).map(PathBuf::from);
         Self {
             folder,
-            credentials: from("CREDENTIALS_DIRECTORY"),
+            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            store: Some(PathBuf::from("/etc/credstore")),
             // systemd separates several folders by colons.
             state: std::env::var("STATE_DIRECTORY").ok().and_then(|dirs| Some(dirs.split(':').next()?.into())),
             profiles: ProfileSource::default(),
@@ -112,6 +115,23 @@ pub fn load(path: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
         Ok(text) => parse(&text, &name, &Surroundings::of(path)),
         Err(error) => Err(Diagnostics { errors: vec![format!("error: {name}: {error}")], warnings: Vec::new() }),
     }
+}
+
+/// Where the daemon of this config keeps its state. Needs no valid config, and none of its secrets: whoever asks the
+/// running daemon may be in the middle of changing the file.
+pub fn state_dir(path: &Path) -> PathBuf {
+    let text = text_of(path).unwrap_or_default();
+    let (table, _errors) = DeTable::parse_recoverable(&text);
+    let written = table.get_ref().get("state_dir").and_then(|value| value.get_ref().as_str());
+    state_dir_of(written, &Surroundings::of(path))
+}
+
+/// The key `state_dir`, else systemd's, else the usual place.
+pub(super) fn state_dir_of(written: Option<&str>, around: &Surroundings) -> PathBuf {
+    written
+        .map(|folder| around.folder.join(folder))
+        .or_else(|| around.state.clone())
+        .unwrap_or_else(|| PathBuf::from("/var/lib/wattkeeper"))
 }
 
 fn text_of(path: &Path) -> Result<String, String> {

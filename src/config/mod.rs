@@ -29,7 +29,7 @@ mod tests;
 mod written;
 
 pub use diff::Difference;
-pub use load::{Diagnostics, ProfileSource, Profiles, Surroundings, load, parse};
+pub use load::{Diagnostics, ProfileSource, Profiles, Surroundings, load, parse, state_dir};
 pub use model::{
     Config, ControlConfig, DemandPeriod, DeviceConfig, HttpConfig, MqttConfig, MqttTls, PlantConfig, Role, Secret,
     Site, Tariff, TelemetryConfig,

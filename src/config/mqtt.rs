@@ -136,10 +136,13 @@ fn files(section: &Section<'_>, around: &Surroundings, with_tls: bool) -> MqttTl
     MqttTls { ca_file, client: cert.zip(key) }
 }
 
-/// Where a file is: in the credentials directory if it is there, else beside the config.
+/// Where a file is: in the credentials directory if it is there, else beside the config, else in the unit's store.
 fn place(file: &str, around: &Surroundings) -> PathBuf {
-    let credential = around.credentials.as_ref().map(|folder| folder.join(file)).filter(|path| path.is_file());
-    credential.unwrap_or_else(|| around.folder.join(file))
+    let beside = around.folder.join(file);
+    let credential = around.credentials.as_ref().map(|folder| folder.join(file));
+    let stored = around.store.as_ref().map(|folder| folder.join(format!("wattkeeper.{file}")));
+    let mut places = [credential, Some(beside.clone()), stored].into_iter().flatten();
+    places.find(|path| path.is_file()).unwrap_or(beside)
 }
 
 fn readable(section: &Section<'_>, name: &str, around: &Surroundings) -> Option<PathBuf> {

@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::keys;
+use super::load::state_dir_of;
 use super::report::{Problem, Report};
 use super::section::Section;
 use super::written::{Fault, nearest};
@@ -52,11 +53,7 @@ pub(super) fn config<'a>(
         control: services::control(&file.table("control", &keys::CONTROL)),
         http: services::http(&file.table("http", &keys::HTTP)),
         telemetry: services::telemetry(&file.table("telemetry", &keys::TELEMETRY)),
-        state_dir: file
-            .get::<String>("state_dir")
-            .map(|dir| around.folder.join(dir))
-            .or_else(|| around.state.clone())
-            .unwrap_or_else(|| PathBuf::from("/var/lib/wattkeeper")),
+        state_dir: state_dir_of(file.get::<String>("state_dir").as_deref(), around),
         profile_folder,
     })
 }

@@ -92,10 +92,10 @@ fn members(shares: &[Share], mask: u64) -> impl Iterator<Item = &Share> {
 
 /// How good a choice is, the more important first; less is better.
 struct Merit {
-    /// W outside the bounds.
-    broken: f64,
-    /// W that the wanted power is missed by.
-    missed: f64,
+    /// Whole watts outside the bounds: what lies closer together is the same.
+    broken: i64,
+    /// Whole watts that the wanted power is missed by.
+    missed: i64,
     /// Batteries at work, changes, and how unevenly full they are.
     effort: f64,
 }
@@ -115,12 +115,11 @@ impl Merit {
         let effort = members(shares, mask)
             .map(|share| 1.0 + if share.working { 0.0 } else { 0.5 } + 5.0 * (1.0 - share.available))
             .sum();
-        // Whole watts: what lies closer together is the same.
-        Self { broken: broken.floor(), missed: missed.floor(), effort }
+        Self { broken: broken as i64, missed: missed as i64, effort }
     }
 
     fn better(&self, other: &Self) -> bool {
-        let order = self.broken.total_cmp(&other.broken).then(self.missed.total_cmp(&other.missed));
+        let order = self.broken.cmp(&other.broken).then(self.missed.cmp(&other.missed));
         order.then(self.effort.total_cmp(&other.effort)) == Ordering::Less
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::allocate::allocate;
 use super::bounds::Nest;
 use super::curtail::curtail;
+use super::memory::Recent;
 use super::net::commanded;
 use super::pace::{ease, pace};
 use super::rule;
@@ -35,7 +36,8 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy, memory: &mut Memory, now: Mo
 
 /// All that can be decided is that nothing can: every device goes to its safe state.
 fn nothing(reason: String, policy: &Policy, memory: &mut Memory, now: Moment, inputs: Vec<InputRecord>) -> Decision {
-    memory.recent = Default::default();
+    let disobeyed = std::mem::take(&mut memory.recent.disobeyed);
+    memory.recent = Recent { disobeyed, ..Recent::default() };
     let safe = |device: &DeviceName, control: &str| Setpoint {
         device: device.clone(),
         control: control.into(),

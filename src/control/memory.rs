@@ -75,6 +75,8 @@ pub struct CapMemory {
 /// What is worth nothing after a restart.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recent {
+    /// Batteries that did not take a setpoint: when, and why.
+    pub disobeyed: BTreeMap<DeviceName, (IoTime, String)>,
     /// The last decision.
     pub decided: Option<Moment>,
     /// Consumption minus PV as last estimated.

@@ -91,6 +91,11 @@ mod tests {
     }
 
     #[test]
+    fn a_battery_read_after_the_grid_may_have_seen_a_later_command() {
+        assert_eq!(kw(&mut after(&[(0, 0.0), (10_000, 10.0)], 90.0), 90.0, 10.0, 9800, 500), 90.0);
+    }
+
+    #[test]
     fn a_change_that_the_command_cannot_explain_is_seen_at_once() {
         assert_eq!(kw(&mut after(&[(0, 0.0), (10_000, 10.0)], 90.0), 130.0, 0.0, 11_000, 500), 130.0);
         assert_eq!(kw(&mut after(&[(0, 0.0), (10_000, 10.0)], 90.0), 50.0, 0.0, 11_000, 500), 60.0);

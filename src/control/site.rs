@@ -3,12 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::memory::Recent;
 use super::net::estimate;
 use super::{BatteryPolicy, InputRecord, Memory, Policy};
+use crate::bus::{SetpointReport, SetpointState};
 use crate::clock::Moment;
 use crate::reading::{DeviceName, Reading, Why, fresh};
 use crate::state::{BatteryState, Snapshot};
 use crate::units::{Soc, WattHours, Watts};
+
+/// A battery that did not take a setpoint is tried again after this.
+const DISOBEYED: Duration = Duration::from_secs(15);
 
 /// What is known for this decision.
 pub(super) struct Site<'a> {
@@ -61,8 +66,9 @@ impl<'a> Site<'a> {
         let mut left_out = Vec::new();
         for battery in &policy.batteries {
             let found = snapshot.batteries.iter().find(|state| state.name == battery.name);
-            match found.ok_or("never read".to_owned()).and_then(|state| Unit::read(battery, state, policy, now, inputs))
-            {
+            let obeys = |state: &'a BatteryState| disobeyed(state, &mut memory.recent, now).map_or(Ok(state), Err);
+            let usable = found.ok_or("never read".to_owned()).and_then(obeys);
+            match usable.and_then(|state| Unit::read(battery, state, policy, now, inputs)) {
                 Ok(unit) => units.push(unit),
                 Err(why) => left_out.push((battery.name.clone(), why)),
             }
@@ -156,6 +162,17 @@ impl<'a> Unit<'a> {
         let enough = |most: Watts| if most < policy.min_power { Watts::ZERO } else { most };
         Ok(Self { policy, power, soc, charge: enough(charge), discharge: enough(discharge) })
     }
+}
+
+/// Why a battery is not counted on although it answers: it refused or did not take its last setpoint, and is given time.
+fn disobeyed(state: &BatteryState, recent: &mut Recent, now: Moment) -> Option<String> {
+    if let Some(SetpointReport { state: SetpointState::Refused(why) | SetpointState::Failed(why), at, .. }) =
+        &state.setpoint
+    {
+        recent.disobeyed.insert(state.name.clone(), (at.io, why.clone()));
+    }
+    let (at, why) = recent.disobeyed.get(&state.name)?;
+    (now.io.since(*at) < DISOBEYED).then(|| format!("does not take its setpoint: {why}"))
 }
 
 /// The power of the usable batteries at the moment of the grid reading: the hub's aligned sum without the batteries that

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bind::Located;
-use super::define::{Capture, ControlDef, StepDef};
+use super::define::{Capture, ControlDef, StepDef, Verify};
 use super::expr::{Expr, Lookup};
 use super::{Captured, Instance, Refusal, Span, Step, Table, WriteFunction};
 
@@ -97,7 +97,7 @@ impl Instance {
         for step in &def.release {
             steps.extend(self.encode(step, None, &known).ok().flatten());
         }
-        for capture in &def.capture {
+        for capture in def.capture.iter().filter(|capture| capture.back) {
             let Some(found) = self.place().target(&capture.target) else { continue };
             let Some(words) = captured.get(&found.value()) else { continue };
             let last = steps.iter().rev().find(|step| step.span == found.value());
@@ -172,9 +172,18 @@ impl Instance {
             words.extend(more);
         }
         let len = u16::try_from(words.len()).unwrap_or(at.len);
+        let verify = match &def.verify {
+            Verify::No => None,
+            Verify::Written => Some(words.clone()),
+            Verify::Reads(value) => {
+                let mut read = fit(&found, self.eval(value, p, known)?, self.exponent(def.scale)?, at.start)?;
+                read.extend(words.iter().skip(read.len()));
+                Some(read)
+            }
+        };
         let step = plain(Span { len, ..at }, words);
         let function = def.function.unwrap_or(step.function);
-        Ok(Some(Step { function, mask: def.mask, wait: def.wait, verify: def.verify, ..step }))
+        Ok(Some(Step { function, mask: def.mask, wait: def.wait, verify, ..step }))
     }
 }
 
@@ -197,5 +206,5 @@ fn plain(span: Span, words: Vec<u16>) -> Step {
         (_, 1) => WriteFunction::SingleRegister,
         _ => WriteFunction::Registers,
     };
-    Step { span, words, function, mask: None, wait: Duration::ZERO, verify: false }
+    Step { span, words, function, mask: None, wait: Duration::ZERO, verify: None }
 }

@@ -52,6 +52,8 @@ pub(crate) struct ValueDef {
     pub when: When,
     pub source: Source,
     pub optional: bool,
+    /// Seen in one source only, where the rest of the profile is surer.
+    pub doubtful: bool,
     /// There only on devices with this SunSpec model, or without that.
     pub with: Option<ModelRef>,
     pub without: Option<ModelRef>,
@@ -172,6 +174,8 @@ pub(crate) struct Capture {
     pub scale: Option<usize>,
     /// Value that it is told to.
     pub value: Option<usize>,
+    /// Put back by a release as it was read.
+    pub back: bool,
 }
 
 /// Where a step writes.
@@ -179,6 +183,16 @@ pub(crate) struct Capture {
 pub(crate) enum Target {
     Register(Register),
     Model(ModelPoint),
+}
+
+/// What a step must read back as.
+#[derive(Clone, Debug)]
+pub(crate) enum Verify {
+    No,
+    /// What was written.
+    Written,
+    /// This value.
+    Reads(Expr),
 }
 
 #[derive(Clone, Debug)]
@@ -193,7 +207,7 @@ pub(crate) struct StepDef {
     /// Further values written behind it in the same request.
     pub block: Vec<(Encoding, Expr)>,
     pub wait: Duration,
-    pub verify: bool,
+    pub verify: Verify,
     /// Left out where the device does not have it.
     pub optional: bool,
     /// Value that shows whether it has it.

@@ -15,6 +15,8 @@ pub struct PointLine {
     pub group: String,
     /// Where it comes from: `input 52 f32`, `model inverter W`, `computed`.
     pub source: String,
+    /// Seen in one source only, where the rest of the profile is surer.
+    pub unconfirmed: bool,
 }
 
 impl Profile {
@@ -31,6 +33,7 @@ impl Profile {
                 unit: symbol(value.unit),
                 group: group(value.when),
                 source: source(&value.source),
+                unconfirmed: value.doubtful,
             })
             .collect()
     }

@@ -57,8 +57,9 @@ pub struct Step {
     pub mask: Option<u16>,
     /// Silence after it.
     pub wait: Duration,
-    /// Read back after the control's settling time and compare.
-    pub verify: bool,
+    /// What it must read as after the control's settling time, one word a register: mostly what was written, but some
+    /// devices show a state where they take a command.
+    pub verify: Option<Vec<u16>>,
 }
 
 /// Why a wish could not be encoded. Nothing was written.

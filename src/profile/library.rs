@@ -13,11 +13,35 @@ pub struct Library {
 }
 
 /// The profiles compiled in: file name and text.
-const BUILT_IN: [(&str, &str); 6] = [
+const BUILT_IN: &[(&str, &str)] = &[
+    ("abb-b23.toml", include_str!("../../config/profiles/abb-b23.toml")),
+    ("abb-terra-ac.toml", include_str!("../../config/profiles/abb-terra-ac.toml")),
+    ("alfen-eve.toml", include_str!("../../config/profiles/alfen-eve.toml")),
+    ("carlo-gavazzi-em24-e1.toml", include_str!("../../config/profiles/carlo-gavazzi-em24-e1.toml")),
+    ("carlo-gavazzi-em24.toml", include_str!("../../config/profiles/carlo-gavazzi-em24.toml")),
+    ("carlo-gavazzi-em340.toml", include_str!("../../config/profiles/carlo-gavazzi-em340.toml")),
+    ("chint-dtsu666-h.toml", include_str!("../../config/profiles/chint-dtsu666-h.toml")),
+    ("chint-dtsu666.toml", include_str!("../../config/profiles/chint-dtsu666.toml")),
+    ("eastron-sdm120.toml", include_str!("../../config/profiles/eastron-sdm120.toml")),
     ("eastron-sdm630.toml", include_str!("../../config/profiles/eastron-sdm630.toml")),
+    ("eastron-sdm72-v2.toml", include_str!("../../config/profiles/eastron-sdm72-v2.toml")),
+    ("eastron-sdm72.toml", include_str!("../../config/profiles/eastron-sdm72.toml")),
+    ("eletechsup-relay-8-timed.toml", include_str!("../../config/profiles/eletechsup-relay-8-timed.toml")),
+    ("eletechsup-relay-8.toml", include_str!("../../config/profiles/eletechsup-relay-8.toml")),
     ("generic.toml", include_str!("../../config/profiles/generic.toml")),
-    ("sunspec.toml", include_str!("../../config/profiles/sunspec.toml")),
+    ("janitza-umg.toml", include_str!("../../config/profiles/janitza-umg.toml")),
+    ("keba-p30.toml", include_str!("../../config/profiles/keba-p30.toml")),
+    ("keba-p40.toml", include_str!("../../config/profiles/keba-p40.toml")),
+    ("lc-relay-8.toml", include_str!("../../config/profiles/lc-relay-8.toml")),
+    ("my-pv-elwa.toml", include_str!("../../config/profiles/my-pv-elwa.toml")),
+    ("phoenix-em-cp.toml", include_str!("../../config/profiles/phoenix-em-cp.toml")),
+    ("phoenix-ev-eth.toml", include_str!("../../config/profiles/phoenix-ev-eth.toml")),
+    ("schneider-iem3155.toml", include_str!("../../config/profiles/schneider-iem3155.toml")),
+    ("sg-ready-waveshare.toml", include_str!("../../config/profiles/sg-ready-waveshare.toml")),
+    ("shelly-pro-3em.toml", include_str!("../../config/profiles/shelly-pro-3em.toml")),
+    ("siemens-pac2200.toml", include_str!("../../config/profiles/siemens-pac2200.toml")),
     ("sunspec-meter.toml", include_str!("../../config/profiles/sunspec-meter.toml")),
+    ("sunspec.toml", include_str!("../../config/profiles/sunspec.toml")),
     ("victron-gx.toml", include_str!("../../config/profiles/victron-gx.toml")),
     ("waveshare-relay-8.toml", include_str!("../../config/profiles/waveshare-relay-8.toml")),
 ];
@@ -91,7 +115,8 @@ mod tests {
     #[test]
     fn a_folder_adds_and_replaces_and_says_all_that_is_wrong() {
         let folder = tempfile::tempdir().unwrap();
-        let own = BUILT_IN[0].1.replace("Eastron SDM630", "our own SDM630");
+        let sdm = BUILT_IN.iter().find(|(file, _)| *file == "eastron-sdm630.toml").unwrap().1;
+        let own = sdm.replace("Eastron SDM630", "our own SDM630");
         std::fs::write(folder.path().join("eastron-sdm630.toml"), own).unwrap();
         let library = Library::with_folder(folder.path()).unwrap();
         assert_eq!(library.get("eastron-sdm630").unwrap().name, "our own SDM630");

@@ -197,6 +197,8 @@ pub enum ControlKind {
     Switch,
     /// Upper limit of a current, in A.
     CurrentLimit,
+    /// One of a few ways to run, by its number: the states 1 to 4 of SG-Ready.
+    Mode,
 }
 
 /// What a battery's power control really does; sharing and effect checks read it.
@@ -265,6 +267,8 @@ pub struct Profile {
     pub status: Status,
     /// Where the registers come from.
     pub sources: Vec<String>,
+    /// What it was tried against: a dump of a real device, an independent simulator. Empty: nothing but its sources.
+    pub checked: Vec<String>,
     /// Manners on the bus.
     pub manners: Manners,
     /// Groups, in the order of the file.

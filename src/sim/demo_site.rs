@@ -145,6 +145,8 @@ soc_max = "95 %"
 kind = "peak-shaving"
 limit = "{limit} kW"
 window = "30 min"
+margin = "1 kW"
+hold = "70 %"        # what is below is kept for peaks, what is above is free for self-consumption
 
 [[rule]]
 kind = "self-consumption"

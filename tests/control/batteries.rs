@@ -19,7 +19,10 @@ fn a_battery_stops_at_its_soc_window() {
     assert_eq!(setpoint(&decision, "battery-1").reason, "stands by: it cannot give more at 10.0 %");
     let mut scene = Scene::new(-9.0, [self_consumption()]);
     soc(&mut scene, 0, 95.0);
-    assert_eq!(scene.one(), 0.0);
+    let decision = scene.decide();
+    assert_eq!(powers(&decision), [0.0]);
+    assert_eq!(setpoint(&decision, "battery-1").reason, "stands by: it cannot take more at 95.0 %");
+    assert_eq!(setpoint(&Scene::new(0.0, [self_consumption()]).decide(), "battery-1").reason, "stands by");
     soc(&mut scene, 0, 94.0);
     assert_eq!(scene.one(), -9.0);
 }
@@ -222,6 +225,18 @@ fn a_ramp_jumps_over_the_least_power_and_stops_above_it_on_the_way_down() {
 }
 
 #[test]
+fn the_battery_that_was_read_last_long_ago_tells_how_sure_the_sum_is() {
+    let mut scene = Scene::new(20.0, [peak(10.0, 0)]).with_battery(0.0, 80.0);
+    assert_eq!(scene.powers(), [0.0, 10.0]);
+    let told = scene.now;
+    scene.later(seconds(3));
+    // The grid shows the 10 kW; the second battery was last read before it had them.
+    scene.grid(10.0);
+    scene.snapshot.batteries[1].power = Some(Reading::good(kw(0.0), told));
+    assert_eq!(scene.powers(), [0.0, 10.0], "still 20 kW are drawn");
+}
+
+#[test]
 fn toward_a_limit_it_jumps_and_back_it_takes_its_time() {
     let mut scene = Scene::new(22.0, [peak(10.0, 0)]);
     let decision = scene.decide();
@@ -304,4 +319,29 @@ fn what_the_batteries_do_now_is_the_start_after_a_restart() {
         state.power = state.power.map(|reading| reading.map(|_| Watts::kw(10.0)));
     });
     assert_eq!(scene.one(), 9.0, "10 kW now, 6 are needed, the ramp takes 1");
+}
+
+#[test]
+fn a_battery_that_does_not_take_its_setpoint_is_left_out_for_a_while_and_the_others_take_over() {
+    use wattkeeper::bus::{SetpointReport, SetpointState};
+    let mut scene = Scene::new(9.0, [self_consumption()]).with_battery(0.0, 50.0);
+    scene.snapshot.batteries[0].setpoint = Some(SetpointReport {
+        control: "battery".into(),
+        serial: 1,
+        value: None,
+        state: SetpointState::Failed("register 2716 reads 0".to_owned()),
+        at: scene.now,
+        writes_today: 0,
+        budget: None,
+    });
+    let decision = scene.decide();
+    let told = powers(&decision);
+    assert!(told[0].is_nan() && (told[1] - 9.0).abs() < 1e-9, "{told:?}");
+    assert!(setpoint(&decision, "battery-1").reason.contains("register 2716 reads 0"));
+    // Released meanwhile, it reports well again: it is left out all the same for a while, and then another chance.
+    scene.snapshot.batteries[0].setpoint = None;
+    scene.later(seconds(14));
+    assert!(scene.powers()[0].is_nan());
+    scene.later(seconds(2));
+    assert!(!scene.powers()[0].is_nan());
 }

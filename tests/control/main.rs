@@ -3,6 +3,7 @@
 
 mod batteries;
 mod closed_loop;
+mod documented;
 mod freshness;
 mod limits;
 mod peak;

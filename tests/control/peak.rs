@@ -176,6 +176,22 @@ fn auto_opens_a_period_with_a_share_of_the_last_ones_peak() {
     assert_eq!(scene.one(), 10.0, "30 kW are defended");
 }
 
+#[test]
+fn recharging_does_not_raise_a_limit_that_is_only_what_is_billed() {
+    let rule = Rule::PeakShaving {
+        limit: PeakLimit::Auto,
+        window: Some(seconds(1800)),
+        margin: kw(0.0),
+        hold: Some(percent(100.0)),
+    };
+    let at = |order| {
+        let mut scene = Scene::new(8.0, [rule.clone()]).window(30, 0.0, 0, 0).orders(None, None, order);
+        scene.memory.billed.peak = kw(20.0);
+        scene.one()
+    };
+    assert_eq!((at(None), at(Some(20.0))), (-11.4, -12.0), "3 % below it, up to what was ordered");
+}
+
 fn finished(scene: &mut Scene, start: &str, mean: f64) {
     let start = format!("{start}Z").parse().unwrap();
     let last = Some(WindowMean { start, mean: kw(mean), unseen: Duration::ZERO });
@@ -276,4 +292,21 @@ fn a_loop_that_runs_behind_the_clock_leaves_itself_more_time() {
     scene.snapshot.grid.power =
         scene.snapshot.grid.power.map(|reading| wattkeeper::reading::Reading::good(reading.show().unwrap(), metered));
     near(scene.decide().demand.unwrap().allowed.watts() / 1000.0, 60.0);
+}
+
+#[test]
+fn at_the_soc_that_is_held_pv_that_is_left_over_is_still_stored() {
+    let mut scene = Scene::new(5.0, [held_peak(20.0, 0, 50.0), self_consumption()]);
+    scene.snapshot.batteries[0].soc = Some(wattkeeper::reading::Reading::good(percent(49.5), scene.now));
+    assert_eq!(scene.one(), 0.0, "held");
+    scene.later(seconds(60));
+    scene.grid(-3.0);
+    assert_eq!(scene.one(), -3.0);
+}
+
+#[test]
+fn what_a_window_has_left_above_its_limit_is_not_for_recharging() {
+    // 29 kW may run for the rest of the window; the battery that is below its hold takes nothing at 21 kW, but at 15 kW.
+    let at = |grid| Scene::new(grid, [held_peak(20.0, 30, 60.0)]).window(30, 2.0, 800, 0).one();
+    assert_eq!((at(21.0), at(15.0)), (0.0, -5.0));
 }

@@ -85,11 +85,11 @@ impl Fake {
         let span = Span::holding(at, 1);
         Step {
             span,
+            verify: verify.then(|| vec![word]),
             words: vec![word],
             function: WriteFunction::SingleRegister,
             mask: None,
             wait: Duration::ZERO,
-            verify,
         }
     }
 }

@@ -18,7 +18,9 @@ use crate::units::{Soc, WattHours, Watts};
 
 fn profile(id: &str, kind: Kind) -> (Arc<str>, Arc<Profile>) {
     let id: Arc<str> = id.into();
-    let some = crate::profile::library::Library::builtin().get("generic").expect("a built-in profile");
+    static SOME: std::sync::LazyLock<Arc<Profile>> = std::sync::LazyLock::new(|| {
+        crate::profile::library::Library::builtin().get("generic").expect("a built-in profile")
+    });
     let profile = Profile {
         id: id.clone(),
         name: id.to_string(),
@@ -28,7 +30,7 @@ fn profile(id: &str, kind: Kind) -> (Arc<str>, Arc<Profile>) {
         groups: Vec::new(),
         controls: Vec::new(),
         points: Vec::new(),
-        ..(*some).clone()
+        ..(**SOME).clone()
     };
     (id, Arc::new(profile))
 }

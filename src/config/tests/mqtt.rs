@@ -40,6 +40,19 @@ fn the_credentials_directory_goes_first_and_its_modes_are_systemds_matter() {
 }
 
 #[test]
+fn the_units_store_is_looked_up_last() {
+    let (folder, store) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let around = Surroundings { folder: folder.path().to_owned(), store: Some(store.path().to_owned()), ..around() };
+    let text = format!("[site]\nname = \"a\"\n[mqtt]\n{USER}");
+    let password = || parse(&text, "site.toml", &around).unwrap().0.mqtt.unwrap().password.unwrap();
+    std::fs::write(store.path().join("wattkeeper.pw"), "stored").unwrap();
+    std::fs::set_permissions(store.path().join("wattkeeper.pw"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(password().reveal(), "stored");
+    secret(folder.path(), "pw", 0o600);
+    assert_eq!(password().reveal(), "s3cret");
+}
+
+#[test]
 fn a_secret_that_everybody_can_read_is_refused_with_the_command_to_run() {
     let folder = tempfile::tempdir().unwrap();
     secret(folder.path(), "pw", 0o644);

@@ -45,7 +45,8 @@ pub(in super::super) fn bound(
     let most = budget.as_ref().map_or(limit, |budget| budget.most);
     let room = match (&budget, ordered) {
         (None, _) => limit * RECHARGE_BELOW_INSTANT,
-        (Some(_), true) => most,
+        // What a window has left above its limit is not for recharging, or a peak would charge and discharge in turns.
+        (Some(_), true) => most.min(limit),
         (Some(_), false) => most - limit * (1.0 - RECHARGE_BELOW_BILLED),
     };
     let least = hold::least(hold, (most, room), site, memory);

@@ -7,16 +7,17 @@ use super::loader::Loader;
 use super::report::Place;
 use super::section::Section;
 use super::steps;
-use crate::profile::define::{Capture, ControlDef, Need, Source, Target, When};
+use crate::profile::define::{Capture, ControlDef, Need, Source, StepDef, Target, When};
 use crate::profile::expr::{Binary, Expr};
 use crate::profile::names::nearest;
 use crate::profile::{BatteryControl, Class, Control, ControlKind, Status, Unit};
 
-const KINDS: [(&str, ControlKind); 4] = [
+const KINDS: [(&str, ControlKind); 5] = [
     ("battery-power", ControlKind::BatteryPower(BatteryControl::Exact)),
     ("power-limit", ControlKind::PowerLimit),
     ("switch", ControlKind::Switch),
     ("current-limit", ControlKind::CurrentLimit),
+    ("mode", ControlKind::Mode),
 ];
 const DOES: [(&str, BatteryControl); 4] = [
     ("exact", BatteryControl::Exact),
@@ -62,7 +63,8 @@ impl Loader<'_> {
             Unit::None
         };
         let (min, max) = self.bounds(section, kind);
-        let step = section.number("step").map_or(0.0, |(step, place)| {
+        let whole = if kind == ControlKind::Mode { 1.0 } else { 0.0 };
+        let step = section.number("step").map_or(whole, |(step, place)| {
             if step <= 0.0 {
                 section.error(&place, "a step is greater than 0", "here", "leave it out where any value will do");
             }
@@ -76,17 +78,14 @@ impl Loader<'_> {
             section.missing("class", "\"flash\"");
         }
         let refresh = section.duration("refresh");
-        let (revert, revert_after) = self.revert(section, &refresh);
         let heartbeat = section.section("heartbeat", "heartbeat").and_then(|beat| self.heartbeat(&beat));
-        for (key, why) in [
-            (
-                "unlock",
-                "a device that wants a code or a login first is not supported; a code never belongs into a profile",
-            ),
-            ("fed_by_reads", "refreshes are written, not read"),
-        ] {
-            section.not_yet(key, why);
-        }
+        let (revert, revert_after) = self.revert(section);
+        let beat = heartbeat.as_ref().map(|(every, _)| *every);
+        self.fed(section, revert_after, &refresh, beat);
+        section.not_yet(
+            "unlock",
+            "a device that wants a code or a login first is not supported; a code never belongs into a profile",
+        );
         let settle = section.duration("settle").map_or(Duration::from_secs(5), |(time, _)| time);
         let set = self.steps(section, "set", setpoint);
         let release = self.steps(section, "release", Unit::None);
@@ -140,7 +139,7 @@ impl Loader<'_> {
         };
         match kind {
             ControlKind::Switch => (read("min", Some(0.0)), read("max", Some(1.0))),
-            ControlKind::BatteryPower(_) => (read("min", None), read("max", None)),
+            ControlKind::BatteryPower(_) | ControlKind::Mode => (read("min", None), read("max", None)),
             ControlKind::PowerLimit | ControlKind::CurrentLimit => (read("min", Some(0.0)), read("max", None)),
         }
     }
@@ -149,8 +148,12 @@ impl Loader<'_> {
         let mut captures = Vec::new();
         for inside in section.sections("capture", "a capture") {
             let name = inside.text("as");
+            let back = inside.flag("back").unwrap_or(true);
             let Some(target) = self.target(&inside) else { continue };
             inside.done();
+            if !back && name.is_none() {
+                inside.error(&inside.place, "neither put back nor named", "of no use", "write `as = \"own.limit\"`");
+            }
             let value = name.and_then(|(name, place)| {
                 let sound = name.strip_prefix("own.").is_some_and(|rest| !rest.is_empty());
                 if !sound || self.by_name.contains_key(name) {
@@ -168,7 +171,7 @@ impl Loader<'_> {
                 Some(index)
             });
             let scale = self.scale_of(&inside, &target);
-            captures.push(Capture { target, scale, value });
+            captures.push(Capture { target, scale, value, back });
         }
         captures
     }
@@ -233,11 +236,7 @@ impl Loader<'_> {
     }
 
     /// The revert timer: the step that arms it (where there is a register for it), and how long it is.
-    fn revert(
-        &mut self,
-        section: &Section<'_>,
-        refresh: &Option<(Duration, Place)>,
-    ) -> (Option<crate::profile::define::StepDef>, Option<Duration>) {
+    fn revert(&mut self, section: &Section<'_>) -> (Option<StepDef>, Option<Duration>) {
         let Some(inside) = section.section("revert", "revert") else { return (None, None) };
         match inside.word("to", &FALLBACKS) {
             Some(false) => {
@@ -262,19 +261,44 @@ impl Loader<'_> {
             (step, after)
         };
         inside.done();
-        match (refresh, after) {
-            (Some((refresh, place)), Some(after)) if after < *refresh * 2 => {
-                let what = format!("the device takes its own way after {after:?}");
-                let help = "a refresh may fail once: make `revert` at least twice `refresh`";
-                section.error(place, what, format!("a refresh each {refresh:?} is too rare"), help);
-            }
-            (None, Some(after)) => section.missing("refresh", &format!("\"{}s\"", after.as_secs() / 3)),
-            _ => {}
-        }
         (step, after)
     }
 
-    fn heartbeat(&mut self, section: &Section<'_>) -> Option<(Duration, crate::profile::define::StepDef)> {
+    /// A timer of the device must be fed at least twice in its time: by refreshes, by heartbeats or, where any read feeds
+    /// it, by the polls of the fastest group.
+    fn fed(
+        &self,
+        section: &Section<'_>,
+        revert: Option<Duration>,
+        refresh: &Option<(Duration, Place)>,
+        heartbeat: Option<Duration>,
+    ) {
+        let reads = section.flag("fed_by_reads").unwrap_or(false);
+        let Some(after) = revert else {
+            if let (true, Some(node)) = (reads, section.get("fed_by_reads")) {
+                section.error(
+                    &node.span(),
+                    "nothing needs to be fed",
+                    "without `revert`",
+                    "say what reverts, and when",
+                );
+            }
+            return;
+        };
+        let what = format!("the device takes its own way after {after:?}");
+        let polled = reads.then(|| self.groups.iter().map(|group| group.public.every).min()).flatten();
+        let place = refresh.as_ref().map_or_else(|| section.place.clone(), |(_, place)| place.clone());
+        match [polled, heartbeat, refresh.as_ref().map(|(every, _)| *every)].into_iter().flatten().min() {
+            Some(every) if after < every * 2 => {
+                let help = "a refresh may fail once: make `revert` at least twice `refresh`";
+                section.error(&place, what, format!("a refresh each {every:?} is too rare"), help);
+            }
+            Some(_) => {}
+            None => section.missing("refresh", &format!("\"{}s\"", after.as_secs() / 3)),
+        }
+    }
+
+    fn heartbeat(&mut self, section: &Section<'_>) -> Option<(Duration, StepDef)> {
         let every = section.duration("every");
         section.not_yet("with", "a login is not supported");
         if every.is_none() {

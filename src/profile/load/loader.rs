@@ -104,6 +104,7 @@ impl Loader<'_> {
             when,
             source,
             optional: true,
+            doubtful: false,
             with: None,
             without: None,
             unit: Unit::None,

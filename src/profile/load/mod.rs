@@ -73,6 +73,7 @@ struct Head {
     kind: Kind,
     status: Status,
     sources: Vec<String>,
+    checked: Vec<String>,
 }
 
 fn head<'a>(section: &Section<'a>, file: &str) -> Head {
@@ -101,7 +102,11 @@ fn head<'a>(section: &Section<'a>, file: &str) -> Head {
     if section.get("status").is_none() {
         section.missing("status", "\"unconfirmed\"");
     }
-    let sources = section.texts("sources").map(|(all, _)| all.into_iter().map(|(text, _)| text.to_owned()).collect());
+    let list = |key| {
+        let found = section.texts(key).map(|(all, _)| all.into_iter().map(|(text, _)| text.to_owned()).collect());
+        found.unwrap_or_default()
+    };
+    let (sources, checked) = (list("sources"), list("checked"));
     if section.get("sources").is_none() {
         section.missing("sources", "[\"manual, edition, page\"]");
     }
@@ -110,7 +115,8 @@ fn head<'a>(section: &Section<'a>, file: &str) -> Head {
         name: name.to_owned(),
         kind: kind.unwrap_or(Kind::Meter),
         status: status.unwrap_or(Status::Unconfirmed),
-        sources: sources.unwrap_or_default(),
+        sources,
+        checked,
     }
 }
 
@@ -174,6 +180,7 @@ fn assemble(head: Head, manners: Manners, loader: Loader<'_>, (order, checks, co
         kind: head.kind,
         status: head.status,
         sources: head.sources,
+        checked: head.checked,
         manners,
         groups,
         controls,

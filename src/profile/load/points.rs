@@ -10,7 +10,7 @@ use crate::profile::codec::Type;
 use crate::profile::define::{Source, ValueDef, When};
 use crate::profile::expr::Expr;
 use crate::profile::names::{PARTS, UNITS, nearest, symbol, unit_of};
-use crate::profile::{Counter, Unit};
+use crate::profile::{Counter, Status, Unit};
 
 /// Keys that make a table a point; anything else in it is a point of the part.
 const SOURCES: [&str; 4] = ["at", "model", "is", "any"];
@@ -72,6 +72,7 @@ impl<'a> Loader<'a> {
             when: When::Group(group),
             source: Source::Is(Expr::Number(0.0)),
             optional,
+            doubtful: section.word("status", &super::control::STATUSES) == Some(Status::Unconfirmed),
             with: self.model_ref(&section, "with_model"),
             without: self.model_ref(&section, "without_model"),
             unit: canonical,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::loader::Loader;
 use super::section::Section;
-use crate::profile::define::{ControlDef, Source, StepDef, Target, When};
+use crate::profile::define::{ControlDef, Source, StepDef, Target, Verify, When};
 use crate::profile::expr::Expr;
 use crate::profile::sunspec::models;
 use crate::profile::{Class, Control, Table, Unit, WriteFunction};
@@ -22,7 +22,8 @@ impl Loader<'_> {
         }
         for inside in inside {
             if let Some(step) = self.step(&inside, None, setpoint) {
-                let uses = step.value.uses_setpoint() || step.when.as_ref().is_some_and(Expr::uses_setpoint);
+                let read_as = matches!(&step.verify, Verify::Reads(expr) if expr.uses_setpoint());
+                let uses = step.value.uses_setpoint() || step.when.as_ref().is_some_and(Expr::uses_setpoint) || read_as;
                 if key == "release" && uses {
                     inside.error(
                         &inside.place,
@@ -51,7 +52,11 @@ impl Loader<'_> {
         let function = section.whole::<u8>("fn", (5, 16));
         let mask = section.whole::<u16>("mask", (1, 0xFFFF));
         let wait = section.duration("wait").map_or(Duration::ZERO, |(wait, _)| wait);
-        let verify = section.flag("verify").unwrap_or(false);
+        let verify = match section.get("verify").filter(|node| node.get_ref().is_str()) {
+            Some(_) => self.formula(section, "verify", setpoint).map_or(Verify::No, Verify::Reads),
+            None if section.flag("verify") == Some(true) => Verify::Written,
+            None => Verify::No,
+        };
         let optional = section.flag("optional").unwrap_or(false);
         section.not_yet("ack", "result registers are not read");
         let target = self.target(section);
