@@ -17,7 +17,7 @@ use super::unit::BusUnit;
 use super::writer::Job;
 use super::writing::Talk;
 use super::{Address, Ask, BusEvent, DeviceStats, ErrorKind, Leases, LinkState, Notebook};
-use crate::clock::{Clock, Pulse};
+use crate::clock::{Clock, IoTime, Pulse};
 use crate::profile::Instance;
 use crate::reading::DeviceName;
 
@@ -144,16 +144,17 @@ impl<U: BusUnit> Bus<U> {
             self.introduce(i).await?;
         }
         while !self.stop.is_cancelled() {
-            self.pulse.mark(self.clock.io());
             self.take_leases().await?;
+            let now = self.clock.io();
+            self.pulse.mark(now);
             while self.stations.iter().map(|station| station.asks.len()).sum::<usize>() < ASKS
                 && let Ok(ask) = self.asks.try_recv()
             {
-                self.take(ask);
+                self.take(ask, now);
             }
-            let action = self.schedule.next(self.clock.io());
+            let action = self.schedule.next(now);
             if let Action::Wait(until) = action {
-                if !self.hold && self.clock.io() + LINGER < until {
+                if !self.hold && now + LINGER < until {
                     self.link.close();
                 }
                 tokio::select! {
@@ -161,7 +162,7 @@ impl<U: BusUnit> Bus<U> {
                     () = &mut stopped => {}
                     () = self.lookout.changed() => {}
                     ask = self.asks.recv(), if !self.asks_closed => match ask {
-                        Some(ask) => self.take(ask),
+                        Some(ask) => self.take(ask, self.clock.io()),
                         None => self.asks_closed = true,
                     },
                     () = self.clock.sleep_until(until) => {}
@@ -198,13 +199,13 @@ impl<U: BusUnit> Bus<U> {
         }
     }
 
-    fn take(&mut self, ask: Ask) {
+    fn take(&mut self, ask: Ask, now: IoTime) {
         let Some((i, station)) = self.stations.iter_mut().enumerate().find(|(_, station)| station.name == ask.device)
         else {
             return;
         };
         station.asks.push_back(ask);
-        self.schedule.asked(i, Some(self.clock.io()));
+        self.schedule.asked(i, Some(now));
     }
 
     async fn take_leases(&mut self) -> Result<(), HubGone> {
@@ -418,8 +419,8 @@ impl<U: BusUnit> Bus<U> {
     }
 
     /// Draws the consequences of an exchange that began at `sent`.
-    async fn settle(&mut self, i: usize, error: Option<ErrorKind>, sent: crate::clock::IoTime) -> Result<(), HubGone> {
-        let now = self.clock.io();
+    async fn settle(&mut self, i: usize, error: Option<ErrorKind>, sent: IoTime) -> Result<(), HubGone> {
+        let now = self.link.ended().max(sent);
         let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
         match error.filter(|kind| silence(*kind)) {
             None => {
@@ -440,11 +441,10 @@ impl<U: BusUnit> Bus<U> {
     }
 
     async fn up(&mut self, i: usize) -> Result<(), HubGone> {
-        let at = self.clock.now();
-        let Some(station) = self.stations.get_mut(i) else { return Ok(()) };
-        if station.link == LinkState::Up {
+        let Some(station) = self.stations.get_mut(i).filter(|station| station.link != LinkState::Up) else {
             return Ok(());
-        }
+        };
+        let at = self.clock.now();
         tracing::info!(device = %station.name, "answers");
         station.link = LinkState::Up;
         station.writers.iter_mut().for_each(super::writer::Writer::awake);

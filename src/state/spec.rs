@@ -104,6 +104,10 @@ mod tests {
         assert_eq!(age_limit(seconds(1)), seconds(3));
         assert_eq!(age_limit(seconds(4)), seconds(10));
         assert_eq!(age_limit(seconds(60)), seconds(120), "a slow group is not stale by its own pace");
-        assert_eq!(age_limit(Duration::from_millis(1)), Duration::from_millis(100), "nor a fast one by the scheduler's");
+        assert_eq!(
+            age_limit(Duration::from_millis(1)),
+            Duration::from_millis(100),
+            "nor a fast one by the scheduler's"
+        );
     }
 }

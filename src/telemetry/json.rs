@@ -157,7 +157,27 @@ impl Json {
     /// A time, RFC 3339 in UTC to the millisecond.
     pub fn time(&mut self, at: SiteTime) -> &mut Self {
         self.comma();
-        let _ = write!(self.0, "\"{at:.3}\"");
+        let utc = jiff::tz::Offset::UTC.to_datetime(at);
+        let (year, milli) = (utc.year().unsigned_abs().into(), utc.millisecond().unsigned_abs().into());
+        let two = |part: i8| u32::from(part.unsigned_abs());
+        self.0.push(b'"');
+        for (part, first, end) in [
+            (year, 1000, b'-'),
+            (two(utc.month()), 10, b'-'),
+            (two(utc.day()), 10, b'T'),
+            (two(utc.hour()), 10, b':'),
+            (two(utc.minute()), 10, b':'),
+            (two(utc.second()), 10, b'.'),
+            (milli, 100, b'Z'),
+        ] {
+            let mut place = first;
+            while place > 0 {
+                self.0.push(b'0' + (part / place % 10) as u8);
+                place /= 10;
+            }
+            self.0.push(end);
+        }
+        self.0.push(b'"');
         self
     }
 
@@ -229,6 +249,14 @@ mod tests {
         fn a_number_reads_back_to_its_decimals(value in -1e6f64..1e6, decimals in 0u8..=6) {
             let back: f64 = number(value, decimals).parse().unwrap();
             prop_assert!((back - value).abs() <= 0.501 * 10f64.powi(-i32::from(decimals)));
+        }
+
+        #[test]
+        fn a_time_reads_back_to_its_millisecond(nanos in 0i64..8_000_000_000_000_000_000) {
+            let at = SiteTime::from_nanosecond(nanos.into()).unwrap();
+            let mut json = Json::default();
+            json.time(at);
+            prop_assert_eq!(std::str::from_utf8(json.bytes()).unwrap(), format!("\"{at:.3}\""));
         }
 
         #[test]
