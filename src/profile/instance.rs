@@ -258,3 +258,21 @@ impl Span {
         Self { table: Table::Holding, start, len }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::library::Library;
+
+    #[test]
+    fn devices_of_one_profile_share_what_is_known_of_it_and_one_mounted_the_other_way_does_not() {
+        let profile = Library::builtin().get("eastron-sdm630").unwrap();
+        let one = Instance::new(profile.clone(), &Overrides::default());
+        let other = Instance::new(profile.clone(), &Overrides::default());
+        let turned = Instance::new(profile, &Overrides { invert: true, ..Overrides::default() });
+        assert!(Arc::ptr_eq(one.points(), other.points()));
+        assert!(!Arc::ptr_eq(one.points(), turned.points()));
+        let names = |instance: &Instance| instance.points().iter().map(|point| point.name.clone()).collect::<Vec<_>>();
+        assert_ne!(names(&one), names(&turned), "import and export have changed places");
+    }
+}
