@@ -189,9 +189,6 @@ impl<U: BusUnit> Talk<'_, U> {
                     broken = broken.or(Some(failure));
                 }
             }
-            if !step.wait.is_zero() {
-                self.link.rest(step.wait).await;
-            }
         }
         broken.map_or(Ok(checks), Err)
     }
@@ -210,7 +207,11 @@ impl<U: BusUnit> Talk<'_, U> {
             reason: format!("writing {at}: no such write"),
             wrote: false,
         })?;
-        match self.ask(request).await {
+        let answer = self.ask(request).await;
+        if !step.wait.is_zero() {
+            self.link.rest(step.wait).await;
+        }
+        match answer {
             Ok(_) => {
                 self.stats.wrote(u64::from(step.span.len));
                 Ok(())

@@ -78,6 +78,7 @@ fn json(value: &serde_json::Value) -> String {
 fn summary(profile: &Profile) -> serde_json::Value {
     serde_json::json!({
         "id": profile.id, "name": profile.name, "kind": profile.kind, "status": profile.status, "sources": profile.sources,
+        "checked": profile.checked,
     })
 }
 
@@ -133,7 +134,8 @@ fn show(profile: &Profile) -> String {
     for group in &profile.groups {
         let _ = writeln!(text, "\n{} (each {:?})", group.name, group.every);
         for line in lines.iter().filter(|line| *line.group == *group.name) {
-            let _ = writeln!(text, "  {:width$}  {:5}  {}", line.name, line.unit, line.source);
+            let doubt = if line.unconfirmed { "  (unconfirmed)" } else { "" };
+            let _ = writeln!(text, "  {:width$}  {:5}  {}{doubt}", line.name, line.unit, line.source);
         }
     }
     for control in &profile.controls {
@@ -142,6 +144,9 @@ fn show(profile: &Profile) -> String {
         for write in profile.written_by(&control.name) {
             let _ = writeln!(text, "  writes {write}");
         }
+    }
+    if !profile.checked.is_empty() {
+        let _ = writeln!(text, "\nchecked against\n  {}", profile.checked.join("\n  "));
     }
     let _ = writeln!(text, "\nsources");
     for source in &profile.sources {

@@ -5,7 +5,7 @@ use super::define::{Definition, Extra, ModelPoint, Register, Source, Target, Val
 use super::expr::Expr;
 use super::sunspec::Chain;
 use super::sunspec::models::{self, Fact};
-use super::{Overrides, Profile, Span, Table, WordOrder};
+use super::{Profile, Span, Table, WordOrder};
 
 /// Where a value's words are and what they mean.
 #[derive(Clone, Debug)]
@@ -98,7 +98,8 @@ pub(super) struct Binding {
 /// What addresses depend on.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
-    pub overrides: &'a Overrides,
+    /// Word order, where config or the device itself says it.
+    pub words: Option<WordOrder>,
     pub max_read: u16,
     /// Found by the walk, with the sub-device meant.
     pub chain: Option<(&'a Chain, usize)>,
@@ -106,7 +107,7 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     fn words(self, register: &Register) -> WordOrder {
-        match self.overrides.words {
+        match self.words {
             Some(words) if !register.words_stated => words,
             _ => register.encoding.words,
         }

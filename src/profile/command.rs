@@ -105,7 +105,7 @@ impl Instance {
             if last.is_some_and(|step| step.words == *words) || found.encoding.raw(words).is_none() {
                 continue;
             }
-            steps.push(plain(found.value(), words.clone()));
+            steps.push(self.plain(found.value(), words.clone()));
         }
         steps
     }
@@ -181,9 +181,20 @@ impl Instance {
                 Some(read)
             }
         };
-        let step = plain(Span { len, ..at }, words);
+        let step = self.plain(Span { len, ..at }, words);
         let function = def.function.unwrap_or(step.function);
         Ok(Some(Step { function, mask: def.mask, wait: def.wait, verify, ..step }))
+    }
+
+    /// A write by the function that fits.
+    fn plain(&self, span: Span, words: Vec<u16>) -> Step {
+        let function = match (span.table, span.len) {
+            (Table::Coil | Table::DiscreteInput, 1) => WriteFunction::SingleCoil,
+            (Table::Coil | Table::DiscreteInput, _) => WriteFunction::Coils,
+            (_, 1) => self.profile.definition.one_register,
+            _ => WriteFunction::Registers,
+        };
+        Step { span, words, function, mask: None, wait: Duration::ZERO, verify: None }
     }
 }
 
@@ -196,15 +207,4 @@ fn achievable(def: &ControlDef, p: f64) -> f64 {
 fn fit(found: &Located, value: f64, exponent: i16, address: u16) -> Result<Vec<u16>, Refusal> {
     let words = found.encoding.words_for(value, exponent);
     words.map_err(|value| Refusal::Range { value, address })
-}
-
-/// A write by the function that fits.
-fn plain(span: Span, words: Vec<u16>) -> Step {
-    let function = match (span.table, span.len) {
-        (Table::Coil | Table::DiscreteInput, 1) => WriteFunction::SingleCoil,
-        (Table::Coil | Table::DiscreteInput, _) => WriteFunction::Coils,
-        (_, 1) => WriteFunction::SingleRegister,
-        _ => WriteFunction::Registers,
-    };
-    Step { span, words, function, mask: None, wait: Duration::ZERO, verify: None }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Definition {
     pub order: Vec<usize>,
     pub controls: Vec<ControlDef>,
     pub checks: Vec<Check>,
+    /// How one holding register is written where a step does not say.
+    pub one_register: WriteFunction,
     pub sunspec: Option<SunSpecDef>,
 }
 
@@ -140,6 +142,11 @@ pub(crate) enum Test {
     Equal(f64),
     NotEqual(f64),
     Starts(String),
+    /// Tells the word order of the device: the number for low word first, and that for high word first.
+    Words {
+        little: f64,
+        big: f64,
+    },
 }
 
 #[derive(Clone, Debug)]

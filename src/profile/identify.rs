@@ -3,7 +3,7 @@
 use super::bind::Bound;
 use super::define::{Check, Source, Test, ValueDef, When};
 use super::sunspec::Walk;
-use super::{Instance, Span};
+use super::{Instance, Span, WordOrder};
 
 /// How far identification has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +70,10 @@ impl Instance {
             Stage::Check(index) => {
                 if let Some(check) = definition.checks.get(index) {
                     check.pass(words).map_err(|why| format!("is no {}: {why}", self.profile.name))?;
+                    if let Some(order) = words.and_then(|words| check.words(words)) {
+                        self.words = Some(order);
+                        self.bind();
+                    }
                 }
                 Stage::Check(index + 1)
             }
@@ -133,6 +137,13 @@ impl Instance {
 }
 
 impl Check {
+    /// The word order that the answer tells.
+    fn words(&self, words: &[u16]) -> Option<WordOrder> {
+        let Test::Words { little, .. } = &self.test else { return None };
+        let found = self.register.encoding.number(words, 0)?;
+        Some(if found == *little { WordOrder::Little } else { WordOrder::Big })
+    }
+
     fn pass(&self, words: Option<&[u16]>) -> Result<(), String> {
         let at = self.register.start;
         let words = words.ok_or_else(|| format!("register {at} cannot be read"))?;
@@ -145,6 +156,12 @@ impl Check {
                     format!("\"{text}\""),
                     format!("a text that starts with \"{start}\""),
                 )
+            }
+            Test::Words { little, big } => {
+                let found = encoding.number(words, 0);
+                let sound = found == Some(*little) || found == Some(*big);
+                let found = found.map_or("no value".to_owned(), |found| found.to_string());
+                (sound, found, format!("{little} (low word first) or {big} (high word first)"))
             }
             Test::Equal(number) | Test::NotEqual(number) => {
                 let found = encoding.number(words, 0);

@@ -106,6 +106,8 @@ pub struct Instance {
     pub(super) overrides: Overrides,
     pub(super) mapping: Mapping,
     pub(super) stage: Stage,
+    /// Word order that the device said it has.
+    pub(super) words: Option<WordOrder>,
     /// Models found, and the sub-device meant.
     pub(super) chain: Option<(Chain, usize)>,
     pub(super) memory: Vec<Memory>,
@@ -134,6 +136,7 @@ impl Instance {
             profile,
             overrides: overrides.clone(),
             stage: Stage::Known,
+            words: None,
             chain: None,
             memory: vec![Memory::default(); definition.values.len()],
             polls: vec![0; definition.groups.len()],
@@ -212,7 +215,7 @@ impl Instance {
     /// What addresses depend on.
     pub(super) fn place(&self) -> Place<'_> {
         Place {
-            overrides: &self.overrides,
+            words: self.overrides.words.or(self.words),
             max_read: self.profile.manners.max_read,
             chain: self.chain.as_ref().map(|(chain, device)| (chain, *device)),
         }

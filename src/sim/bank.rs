@@ -69,6 +69,11 @@ impl Registers {
         self
     }
 
+    /// One word, where there is one.
+    pub fn get(&self, table: Table, at: u16) -> Option<u16> {
+        self.0.get(&(table, at)).copied()
+    }
+
     /// Puts words into a table.
     pub fn put(&mut self, table: Table, start: u16, words: &[u16]) {
         self.0.extend((start..=u16::MAX).zip(words).map(|(at, word)| ((table, at), *word)));

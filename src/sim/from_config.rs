@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::device::{BatterySize, MeterScope};
 use super::running::Listen;
 use super::server::Framing;
-use super::site::{DevicePlan, Model, SitePlan};
+use super::site::{DevicePlan, Make, Model, SitePlan};
 use super::world::{LoadShape, World};
 use crate::bus::{Address, SerialLine};
 use crate::config::{Config, DeviceConfig, PeakLimit, Role, Rule};
@@ -94,6 +94,17 @@ fn discharge_max(device: &DeviceConfig) -> Watts {
     if device.roles.contains(&Role::Battery) { device.discharge_max.unwrap_or(default) } else { Watts::ZERO }
 }
 
+/// Makes by the ids of the profiles for them.
+const MAKES: [(&str, Make); 7] = [
+    ("fronius-gen24", Make::Fronius),
+    ("huawei-sun2000", Make::Huawei),
+    ("kostal-plenticore", Make::Kostal),
+    ("sma-sunny-island", Make::Sma),
+    ("sma-tripower-se", Make::Sma),
+    ("solaredge-storedge", Make::SolarEdge),
+    ("sungrow-sh", Make::Sungrow),
+];
+
 fn model(device: &DeviceConfig, pv_peak: Watts) -> Result<Model, String> {
     let scope = if device.roles.contains(&Role::PvMeter) {
         MeterScope::Pv
@@ -111,6 +122,9 @@ fn model(device: &DeviceConfig, pv_peak: Watts) -> Result<Model, String> {
         None if hybrid_pv.is_some() => ("sunspec", Kind::Pv),
         None => ("none", Kind::Load),
     };
+    if let Some((_, make)) = MAKES.iter().find(|(known, _)| *known == id) {
+        return Ok(Model::Hybrid(*make, size(device), hybrid_pv));
+    }
     match (id, kind) {
         (id, _) if id.contains("sdm630") => Ok(Model::Sdm630(scope, invert)),
         (id, _) if id.contains("victron") => Ok(Model::VictronGx(size(device))),
@@ -120,8 +134,9 @@ fn model(device: &DeviceConfig, pv_peak: Watts) -> Result<Model, String> {
         (id, _) if id.starts_with("sunspec") => Ok(Model::SunSpecMeter(scope, invert)),
         (_, Kind::Relay) => Ok(Model::Relay),
         _ => Err(format!(
-            "`{}`: there is no simulated device for the profile `{id}`: known are SDM630, SunSpec, Victron GX and relays",
-            device.name
+            "`{}`: there is no simulated device for the profile `{id}`: known are SDM630, SunSpec, Victron GX, {} and relays",
+            device.name,
+            MAKES.map(|(id, _)| id).join(", ")
         )),
     }
 }

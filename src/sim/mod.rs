@@ -35,5 +35,5 @@ pub use moved::moved;
 pub use plant::BatteryPlant;
 pub use running::{LinePlan, Listen, OpenLine, Running};
 pub use server::{Framing, listen, serve_rtu, serve_tcp};
-pub use site::{DevicePlan, Model, SitePlan};
+pub use site::{DevicePlan, Make, Model, SitePlan};
 pub use world::{LoadShape, World};

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::bank::SharedBank;
 use super::building::Building;
 use super::device::sunspec::{SunSpecMeter, SunSpecPv, SunSpecStorage};
-use super::device::{BatterySize, MeterScope, RelayBoard, Sdm630, VictronGx};
+use super::device::{
+    BatterySize, HuaweiSun2000, KostalPlenticore, MeterScope, RelayBoard, Sdm630, Sma, SolarEdge, SungrowSh, VictronGx,
+};
 use super::running::{LinePlan, Listen};
 use super::server::Framing;
 use super::world::World;
@@ -49,9 +51,31 @@ pub enum Model {
     SunSpecStorage(BatterySize, Option<Watts>),
     /// A Victron GX with its battery.
     VictronGx(BatterySize),
+    /// A hybrid of another make, with PV of this peak power.
+    Hybrid(Make, BatterySize, Option<Watts>),
     /// A relay board.
     Relay,
 }
+
+/// Makes of hybrids with registers of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Make {
+    /// Fronius GEN24, by SunSpec.
+    Fronius,
+    /// Huawei SUN2000.
+    Huawei,
+    /// Kostal Plenticore.
+    Kostal,
+    /// SMA Tripower Smart Energy; Sunny Island where it has no PV.
+    Sma,
+    /// SolarEdge StorEdge.
+    SolarEdge,
+    /// Sungrow SH.
+    Sungrow,
+}
+
+/// Time-out of an SMA's set-point, where its owner set it as the profile wants it.
+const SMA_TIME_OUT: Duration = Duration::from_secs(60);
 
 impl SitePlan {
     /// Builds it. Site time begins at `start` and runs `speed` times as fast as the devices' clock.
@@ -73,7 +97,12 @@ impl SitePlan {
 impl DevicePlan {
     /// A device; its unit id is that of the maker.
     pub fn new(name: &str, model: Model) -> Self {
-        let unit = if matches!(model, Model::VictronGx(_)) { 100 } else { 1 };
+        let unit = match model {
+            Model::VictronGx(_) => 100,
+            Model::Hybrid(Make::Kostal, ..) => 71,
+            Model::Hybrid(Make::Sma, ..) => 3,
+            _ => 1,
+        };
         Self { name: DeviceName::new(name), unit, model }
     }
 
@@ -85,6 +114,17 @@ impl DevicePlan {
             Model::SunSpecPv(peak) => building.add(name, SunSpecPv::new(peak, &text)),
             Model::SunSpecStorage(size, pv) => building.add(name, SunSpecStorage::new(size, pv, speed, &text)),
             Model::VictronGx(size) => building.add(name, VictronGx::new(size, speed)),
+            Model::Hybrid(make, size, pv) => match make {
+                Make::Fronius => {
+                    let device = SunSpecStorage::new(size, pv, speed, &text);
+                    building.add(name, device.made_by("Fronius", "Symo GEN24 10.0 Plus"))
+                }
+                Make::Huawei => building.add(name, HuaweiSun2000::new(size, pv, speed)),
+                Make::Kostal => building.add(name, KostalPlenticore::new(size, pv, speed)),
+                Make::Sma => building.add(name, Sma::new(size, pv, SMA_TIME_OUT, speed)),
+                Make::SolarEdge => building.add(name, SolarEdge::new(size, pv, speed)),
+                Make::Sungrow => building.add(name, SungrowSh::new(size, pv, speed)),
+            },
             Model::Relay => building.add(name, RelayBoard::default()),
         }
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::registers::Base;
 use super::report::{Place, Report};
-use crate::profile::define::{GroupDef, Source, SunSpecDef, ValueDef, When};
+use crate::profile::define::{Check, GroupDef, Source, SunSpecDef, ValueDef, When};
 use crate::profile::expr::{self, Expr};
 use crate::profile::names::{nearest, part_of};
-use crate::profile::{Group, Kind, Span, Table, Unit};
+use crate::profile::{Group, Kind, Span, Table, Unit, WriteFunction};
 
 /// A group with its place in the text.
 #[derive(Debug)]
@@ -41,6 +41,10 @@ pub(super) struct Loader<'a> {
     pub max_read: u16,
     pub holes: Vec<Span>,
     pub sunspec: Option<SunSpecDef>,
+    /// How one holding register is written.
+    pub one_register: WriteFunction,
+    /// Register that tells the word order.
+    pub words_at: Option<Check>,
     pub groups: Vec<LoadedGroup>,
     pub values: Vec<LoadedValue>,
     pub by_name: BTreeMap<String, usize>,

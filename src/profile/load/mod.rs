@@ -24,7 +24,7 @@ use self::report::Report;
 use self::section::Section;
 use super::define::{Check, Definition, GroupDef, ModelRef, SunSpecDef, Test};
 use super::sunspec::models;
-use super::{Control, Group, Kind, Manners, PointSpec, Profile, Span, Status, Table};
+use super::{Control, Group, Kind, Manners, PointSpec, Profile, Span, Status, Table, WriteFunction};
 
 const KINDS: [(&str, Kind); 7] = [
     ("meter", Kind::Meter),
@@ -131,7 +131,7 @@ fn read(root: &Section<'_>, text: &str, file: &str) -> Option<Profile> {
     if let Some(section) = root.section("sunspec", "[sunspec]") {
         loader.sunspec = Some(sunspec(&section));
     }
-    let checks = checks(&loader, &profile);
+    let checks: Vec<Check> = loader.words_at.take().into_iter().chain(checks(&loader, &profile)).collect();
     profile.done();
     if let Some(section) = root.section("groups", "[groups]") {
         groups(&mut loader, &section);
@@ -192,6 +192,7 @@ fn assemble(head: Head, manners: Manners, loader: Loader<'_>, (order, checks, co
             order,
             controls: sequences,
             checks,
+            one_register: loader.one_register,
             sunspec: loader.sunspec,
         }),
         mapping: std::sync::OnceLock::new(),
@@ -211,6 +212,8 @@ fn bus_table<'a>(section: Option<&Section<'a>>, kind: Kind, report: &'a Report) 
         max_read: manners.max_read,
         holes: Vec::new(),
         sunspec: None,
+        one_register: WriteFunction::SingleRegister,
+        words_at: None,
         groups: Vec::new(),
         values: Vec::new(),
         by_name: BTreeMap::new(),
@@ -224,7 +227,8 @@ fn bus_table<'a>(section: Option<&Section<'a>>, kind: Kind, report: &'a Report) 
         _ => section.whole::<u16>("base", (0, 1)).map(|(base, _)| Base::From(base)),
     }
     .unwrap_or(loader.base);
-    loader.little = section.word("words", &ORDERS).unwrap_or(false);
+    let told = section.get("words").is_some_and(|node| node.get_ref().is_table());
+    loader.little = !told && section.word("words", &ORDERS).unwrap_or(false);
     loader.swap = section.word("bytes", &ORDERS).unwrap_or(false);
     manners.unit = section.whole("unit", (0, 255)).map_or(manners.unit, |(unit, _)| unit);
     manners.max_read = section.whole("max_read", (1, 125)).map_or(manners.max_read, |(most, _)| most);
@@ -238,12 +242,39 @@ fn bus_table<'a>(section: Option<&Section<'a>>, kind: Kind, report: &'a Report) 
     manners.sleeps = section.flag("sleeps").unwrap_or(false);
     manners.warmup = section.whole("warmup", (0, 100)).map_or(0, |(polls, _)| polls);
     section.not_yet("tid", "an answer without the request's transaction id is never taken");
-    section.not_yet("fn", "6 writes one register and 16 several; say otherwise at the step");
     manners.holes = holes(section, loader.table);
     loader.holes.clone_from(&manners.holes);
     loader.max_read = manners.max_read;
+    loader.one_register = match section.whole::<u8>("fn", (6, 16)) {
+        None | Some((6, _)) => WriteFunction::SingleRegister,
+        Some((16, _)) => WriteFunction::Registers,
+        Some((other, place)) => {
+            section.error(&place, format!("function {other} writes no register"), "here", "write 6 or 16");
+            WriteFunction::SingleRegister
+        }
+    };
+    if told {
+        loader.words_at = section.section("words", "words").and_then(|inside| words_at(&loader, &inside));
+    }
     section.done();
     (loader, manners)
+}
+
+/// `words = { at, type, little, big }`: a setting of the device, which it tells.
+fn words_at(loader: &Loader<'_>, section: &Section<'_>) -> Option<Check> {
+    let number = |key| section.number(key).map(|(number, _)| number);
+    let (little, big) = (number("little"), number("big"));
+    let register = loader.registers(section, 1.0, false).and_then(|all| all.into_iter().next());
+    section.done();
+    match (register, little, big) {
+        (Some(register), Some(little), Some(big)) if little != big => {
+            Some(Check { register, test: Test::Words { little, big } })
+        }
+        _ => {
+            section.missing("little and big", "little = 0, big = 1");
+            None
+        }
+    }
 }
 
 /// `holes = [[start, count], …]` in the default table.

@@ -72,6 +72,14 @@ impl SunSpecStorage {
         }
     }
 
+    /// The same device by another maker.
+    #[must_use]
+    pub fn made_by(mut self, maker: &str, model: &str) -> Self {
+        self.chain.text(1, 2, maker, 16);
+        self.chain.text(1, 18, model, 16);
+        self
+    }
+
     fn most_power(&self) -> Watts {
         self.battery.size.charge_max.max(self.battery.size.discharge_max)
     }
