@@ -177,10 +177,8 @@ impl Instance {
     /// Gives every value its address, and every point that this device has its index. What is known without asking is
     /// made once and shared: a site may have hundreds of one device.
     pub(super) fn bind(&mut self) {
-        self.mapping = match self.chain {
-            None => self.profile.mapping.get_or_init(|| self.map()).clone(),
-            Some(_) => self.map(),
-        };
+        let asked = self.chain.is_some() || self.words.is_some();
+        self.mapping = if asked { self.map() } else { self.profile.mapping.get_or_init(|| self.map()).clone() };
     }
 
     fn map(&self) -> Mapping {
