@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """What the daemon costs and how fast it is, against a simulator on this machine. Standard library only.
 
-  python3 benches/bench.py                          all figures, about 4 minutes; the release build first
-  python3 benches/bench.py --quick                  a smoke run, about 1 minute
-  python3 benches/bench.py --scenario cpu --pin 1   everything on one core: the steadiest CPU figures
+  python3 benches/bench.py                      all figures, about 6 minutes; the release build first
+  python3 benches/bench.py --quick --check      a smoke run of a minute and a half: fails where a figure is far off
   python3 benches/bench.py --scenario soak --minutes 10
 
-Scenarios: start, scale, cpu, reaction (the default) and soak. Needs mosquitto, and no other load on the machine for the
-99th percentiles. A device is 60 registers in two blocks, published at every poll, QoS 0.
+Scenarios: start, scale, floor, reaction (the default) and soak. Needs mosquitto, and no other load on the machine for
+the 99th percentiles; CPU times and the ratio to the floor bear some. A device is 60 registers in two blocks, published at
+every poll, QoS 0. For steadier figures `--pin CPU` runs everything on one core; `floor` always does.
 """
 import argparse
 import json
@@ -47,9 +47,9 @@ class Lines:
 
 
 class Rig:
-    """Simulator, broker and daemon, for one run."""
+    """Simulator, broker and daemon (or the command that stands in for it), for one run."""
 
-    def __init__(self, options, devices, config, plant=False):
+    def __init__(self, options, devices, config, plant=False, instead=None):
         self.folder = tempfile.mkdtemp(prefix="wattkeeper-bench-")
         self.processes = []
         try:
@@ -65,8 +65,8 @@ class Rig:
                 file.write(config(self.folder))
             self.log = open(os.path.join(self.folder, "log"), "wb")
             self.sim.ask("reset")
-            self.daemon = subprocess.Popen([options.binary, "run", "--config", path], stdout=self.log, stderr=self.log,
-                                           stdin=subprocess.DEVNULL)
+            self.daemon = subprocess.Popen(instead or [options.binary, "run", "--config", path], stdout=self.log,
+                                           stderr=self.log, stdin=subprocess.DEVNULL)
             self.processes.append(self.daemon)
             self.wait_for_all()
         except BaseException:
@@ -164,12 +164,26 @@ def scale(options):
             yield {"devices": devices, **row, "messages/s": messages}
 
 
-def cpu(options):
-    """CPU of a poll under load: 20 devices, 50 polls a second each."""
-    with Rig(options, 20, many(20, 20)) as rig:
-        time.sleep(2)
-        for _ in range(1 if options.quick else 3):
-            yield rig.window(4 if options.quick else 8)
+def floor(options):
+    """One device as fast as it answers, all on one core: the daemon in turns with the same crates without its features."""
+    tool = [f"{TOP}/target/release/examples/floor", str(BASE), "1", "0", str(BROKER)]
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    pairs = []
+    try:
+        for _ in range(2 if options.quick else 7):
+            costs = []
+            for instead in (None, tool):
+                with Rig(options, 1, many(1, 0), instead=instead) as rig:
+                    time.sleep(1)
+                    costs.append(rig.window(3)["CPU us/poll"])
+            pairs.append(costs)
+    finally:
+        os.sched_setaffinity(0, cores)
+    ratios = [daemon / least for daemon, least in pairs]
+    daemon, least = (statistics.median(costs) for costs in zip(*pairs))
+    yield {"pairs": len(pairs), "CPU us/poll": daemon, "floor us/poll": least, "ratio": statistics.median(ratios),
+           "least ratio": min(ratios), "most ratio": max(ratios)}
 
 
 def reaction(options):
@@ -191,8 +205,12 @@ def reaction(options):
 
 
 def soak(options):
-    """50 devices every 100 ms, while broker and devices break off every 10 s: memory and files must not grow."""
-    with Rig(options, 50, many(50, 100)) as rig:
+    """50 devices every 100 ms, while broker and devices break off every 15 s: memory and files must not grow."""
+    # What waits for the broker takes room as it should; here it shall not hide what takes room as it should not.
+    def little(folder):
+        return many(50, 100)(folder) + '\n[telemetry]\nbuffer = "1 MB"\n'
+
+    with Rig(options, 50, little) as rig:
         end = time.monotonic() + options.minutes * 60
         time.sleep(min(60, options.minutes * 15))
         memory, files = rig.status("VmRSS"), rig.open_files()
@@ -203,7 +221,7 @@ def soak(options):
             rig.broker.wait()
             time.sleep(2)
             rig.start_broker()
-            time.sleep(8)
+            time.sleep(13)
             breaks += 1
             if rig.daemon.poll() is not None:
                 raise SystemExit("the daemon ended")
@@ -213,12 +231,19 @@ def soak(options):
         rig.wait_for_all()
         yield {"minutes": options.minutes, "breaks": breaks, "RSS MiB": rig.status("VmRSS") / 1024,
                "grown MiB": grown / 1024, "more files": more}
-        # The backlog of a broken-off broker takes room once; it is given back to the allocator, not to the kernel.
-        if grown > 4096 or more > 2:
-            raise SystemExit("it grew")
 
 
-SCENARIOS = {"start": start, "scale": scale, "cpu": cpu, "reaction": reaction, "soak": soak}
+SCENARIOS = {"start": start, "scale": scale, "floor": floor, "reaction": reaction, "soak": soak}
+
+# For --check: well above what is promised (but for the size), so that a busy machine passes and a blunder does not.
+MOST = {"start ms": 500, "binary MiB": 10, "peak RSS MiB": 40, "CPU ms/s": 80, "gap p50 ms": 1100, "ratio": 2.2, "p50 ms": 5,
+        "grown MiB": 4, "more files": 2}
+
+
+def check(name, rows):
+    """The figures of a scenario that are far off."""
+    return [f"{name}: {column} is {row[column]:.2f}, at most {most} expected"
+            for row in rows for column, most in MOST.items() if row.get(column, 0) > most]
 
 
 def show(name, rows):
@@ -232,24 +257,29 @@ def show(name, rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenario", default="start,scale,cpu,reaction")
+    parser.add_argument("--scenario", default="start,scale,floor,reaction")
     parser.add_argument("--devices", default="1,100,500", type=lambda text: [int(n) for n in text.split(",")])
     parser.add_argument("--binary", help="default: built here")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--pin", type=int, metavar="CPU", help="run everything on this core")
     parser.add_argument("--minutes", type=float, default=10, help="length of the soak")
+    parser.add_argument("--check", action="store_true", help="exit 1 where a figure is far off")
     parser.add_argument("--json", help="append the rows to this file")
     options = parser.parse_args()
-    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "--bins", "--example", "perfsim"], cwd=TOP, check=True)
+    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "--bins", "--examples"], cwd=TOP, check=True)
     options.binary = options.binary or f"{TOP}/target/release/wattkeeper"
     if options.pin is not None:
         os.sched_setaffinity(0, {options.pin})
+    far_off = []
     for name in options.scenario.split(","):
         rows = list(SCENARIOS[name](options))
         show(name, rows)
+        far_off += check(name, rows)
         if options.json:
             with open(options.json, "a") as file:
                 file.writelines(json.dumps({"scenario": name, "pin": options.pin, **row}) + "\n" for row in rows)
+    if options.check and far_off:
+        raise SystemExit("\n".join(far_off))
 
 
 if __name__ == "__main__":

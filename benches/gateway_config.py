@@ -6,7 +6,8 @@ REGISTERS = [*range(0, 50), *range(100, 110)]
 
 
 def duration(milliseconds):
-    return f"{milliseconds}ms"
+    """0 asks for as fast as it goes: the shortest interval that a profile may have is shorter than any answer takes."""
+    return f"{milliseconds}ms" if milliseconds else "0.05ms"
 
 
 def meter_profile(interval_ms):
@@ -104,7 +105,6 @@ listen = "{f'127.0.0.1:{http}' if http else 'off'}"
 
 def polling(folder, devices, interval_ms, base_port, broker, http=None):
     """`devices` devices of 60 registers each, read every `interval_ms`."""
-    interval_ms = max(interval_ms, 20)  # the shortest that a profile may ask for
     write_profile(folder, "bench-device", meter_profile(interval_ms))
     return common(folder, broker, http) + "".join(f"""
 [[device]]

@@ -113,11 +113,35 @@ impl Clock {
         tokio::time::sleep_until(self.origin + until.elapsed()).await;
     }
 
+    /// A timer that is set again and again, for loops that mostly wake for another reason.
+    pub fn alarm(&self) -> Alarm {
+        Alarm { sleep: Box::pin(tokio::time::sleep_until(self.origin)), origin: self.origin, until: IoTime::START }
+    }
+
     fn site_at(&self, io: IoTime) -> SiteTime {
         match self.wall {
             Wall::System => system_time(),
             Wall::Simulated { start, speed } => start + io.elapsed().mul_f64(speed),
         }
+    }
+}
+
+/// See [`Clock::alarm`].
+#[derive(Debug)]
+pub struct Alarm {
+    sleep: std::pin::Pin<Box<tokio::time::Sleep>>,
+    origin: tokio::time::Instant,
+    until: IoTime,
+}
+
+impl Alarm {
+    /// Returns once `until` has passed. Waiting again for the same time costs nothing.
+    pub async fn at(&mut self, until: IoTime) {
+        if until != self.until {
+            self.until = until;
+            self.sleep.as_mut().reset(self.origin + until.elapsed());
+        }
+        self.sleep.as_mut().await;
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) async fn run(mut ports: ControlPorts, stop: CancellationToken) {
     let mut last: Option<Arc<Decision>> = None;
     let mut seen: Option<Moment> = None;
     let mut due = ports.clock.io();
+    let mut alarm = ports.clock.alarm();
     loop {
         ports.pulse.mark(ports.clock.io());
         tokio::select! {
@@ -45,7 +46,7 @@ pub(super) async fn run(mut ports: ControlPorts, stop: CancellationToken) {
                 seen = grid;
             }
             changed = ports.policy.changed() => if changed.is_err() { break },
-            () = ports.clock.sleep_until(due) => {}
+            () = alarm.at(due) => {}
         }
         let snapshot = ports.snapshot.borrow().clone();
         let policy = ports.policy.borrow_and_update().clone();

@@ -64,16 +64,24 @@ pub(super) struct SavePorts {
     pub(super) not_before: SiteTime,
 }
 
+/// Writes beside the runtime: a slow card must not hold up a decision.
+async fn durably(text: std::io::Result<Vec<u8>>, path: PathBuf) -> std::io::Result<()> {
+    let text = text?;
+    let writing = tokio::task::spawn_blocking(move || durable::write(&path, &text));
+    writing.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+}
+
 /// Saves until it is stopped, and once more then.
 pub(super) async fn run(mut ports: SavePorts, stop: CancellationToken) {
     let mut failing = false;
     let mut windows = Vec::new();
     let mut due = ports.clock.io() + EVERY;
+    let mut alarm = ports.clock.alarm();
     loop {
         let ended = tokio::select! {
             () = stop.cancelled() => true,
             changed = ports.snapshot.changed() => changed.is_err(),
-            () = ports.clock.sleep_until(due) => false,
+            () = alarm.at(due) => false,
         };
         let now = ports.clock.now();
         let snapshot = ports.snapshot.borrow_and_update().clone();
@@ -90,8 +98,8 @@ pub(super) async fn run(mut ports: SavePorts, stop: CancellationToken) {
             memory: ports.memory.borrow().clone(),
             windows: SavedDemand::of(&snapshot.windows),
         };
-        let written = serde_json::to_vec(&saved).map_err(std::io::Error::from);
-        match written.and_then(|text| durable::write(&ports.path, &text)) {
+        let text = serde_json::to_vec(&saved).map_err(std::io::Error::from);
+        match durably(text, ports.path.clone()).await {
             Ok(()) => failing = false,
             // Said once: a full disk must not fill the log, too.
             Err(error) if !std::mem::replace(&mut failing, true) => {

@@ -89,6 +89,11 @@ impl Link {
         self.silent_until
     }
 
+    /// When the last exchange ended.
+    pub const fn ended(&self) -> IoTime {
+        self.ended
+    }
+
     /// Closes; the next exchange needs [`Self::open`] first.
     pub fn close(&mut self) {
         self.wire = Wire::Closed;
@@ -96,9 +101,12 @@ impl Link {
 
     /// Rests until `gap` after the last exchange.
     pub async fn rest(&mut self, gap: Duration) {
-        let until = self.ended + gap;
-        if self.clock.io() < until {
-            turning(&self.clock, &self.pulse, None, self.clock.sleep_until(until)).await;
+        if gap.is_zero() {
+            return;
+        }
+        let (now, until) = (self.clock.io(), self.ended + gap);
+        if now < until {
+            turning(&self.clock, &self.pulse, now, None, self.clock.sleep_until(until)).await;
         }
     }
 
@@ -109,7 +117,7 @@ impl Link {
     pub async fn open(&mut self) -> io::Result<()> {
         self.wire = Wire::Closed;
         self.answers = 0;
-        let stream = turning(&self.clock, &self.pulse, None, (self.dial)())
+        let stream = turning(&self.clock, &self.pulse, self.clock.io(), None, (self.dial)())
             .await
             .unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))?;
         self.wire = match self.framing {
@@ -166,8 +174,8 @@ impl Link {
     async fn call_once(&mut self, unit: u8, request: Request<'_>, timeout: Duration) -> Result<Vec<u16>, ErrorKind> {
         let Wire::Tcp(mut context) = std::mem::take(&mut self.wire) else { return Err(ErrorKind::Transport) };
         context.set_slave(Slave(unit));
-        let deadline = self.clock.io() + timeout;
-        let answer = turning(&self.clock, &self.pulse, Some(deadline), context.call(call(request))).await;
+        let now = self.clock.io();
+        let answer = turning(&self.clock, &self.pulse, now, Some(now + timeout), context.call(call(request))).await;
         let result = match answer {
             None => return Err(ErrorKind::Timeout),
             Some(Err(CallError::Protocol(_))) => return Err(ErrorKind::Protocol),
@@ -226,8 +234,9 @@ impl Link {
     async fn quiet(&mut self, line: &mut Line, gap: Duration) -> io::Result<()> {
         for _ in 0..MUTE {
             let from = self.silent_until.max(self.ended + gap);
-            if self.clock.io() < from {
-                turning(&self.clock, &self.pulse, None, self.clock.sleep_until(from)).await;
+            let now = self.clock.io();
+            if now < from {
+                turning(&self.clock, &self.pulse, now, None, self.clock.sleep_until(from)).await;
             }
             if !line.drain().await? || !self.doubtful {
                 self.doubtful = false;
@@ -250,8 +259,9 @@ impl Link {
         let Wire::Line(mut line) = std::mem::take(&mut self.wire) else { return Err(ErrorKind::Transport) };
         let answer = match self.quiet(&mut line, gap).await {
             Ok(()) => {
-                let deadline = self.clock.io() + timeout + character * airtime(request);
-                turning(&self.clock, &self.pulse, Some(deadline), line.exchange(unit, request)).await
+                let now = self.clock.io();
+                let deadline = now + timeout + character * airtime(request);
+                turning(&self.clock, &self.pulse, now, Some(deadline), line.exchange(unit, request)).await
             }
             Err(_) => Some(Err(ErrorKind::Transport)),
         };
@@ -273,11 +283,16 @@ impl Link {
     }
 }
 
-/// Waits for `future`, at most until `deadline`, and marks the pulse meanwhile.
-async fn turning<F: Future>(clock: &Clock, pulse: &Pulse, deadline: Option<IoTime>, future: F) -> Option<F::Output> {
+/// Waits from `now` on for `future`, at most until `deadline`, and marks the pulse meanwhile.
+async fn turning<F: Future>(
+    clock: &Clock,
+    pulse: &Pulse,
+    mut now: IoTime,
+    deadline: Option<IoTime>,
+    future: F,
+) -> Option<F::Output> {
     let mut future = pin!(future);
     loop {
-        let now = clock.io();
         pulse.mark(now);
         let until = deadline.map_or(now + TURN, |deadline| deadline.min(now + TURN));
         tokio::select! {
@@ -288,6 +303,7 @@ async fn turning<F: Future>(clock: &Clock, pulse: &Pulse, deadline: Option<IoTim
         if deadline == Some(until) {
             return None;
         }
+        now = clock.io();
     }
 }
 

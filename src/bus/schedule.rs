@@ -247,7 +247,7 @@ fn unit_work(i: usize, unit: &UnitTimes, answered: bool) -> impl Iterator<Item =
 
 /// The first time after `now` on the grid of `due` and `every`.
 fn following(due: IoTime, every: Duration, now: IoTime) -> IoTime {
-    let every = every.max(Duration::from_millis(1));
+    let every = every.max(Duration::from_nanos(1));
     let next = due + every;
     if next > now {
         return next;

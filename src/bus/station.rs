@@ -13,7 +13,7 @@ use super::writer::{Writer, day};
 use super::writing::busy;
 use super::{Answer, Ask, BusDevice, DeviceStats, ErrorKind, Leases, LinkState, Notebook, Question, SetpointReport};
 use crate::backoff::Backoff;
-use crate::clock::{IoTime, Moment};
+use crate::clock::{Clock, IoTime, Moment};
 use crate::profile::{Image, Span, Value};
 use crate::reading::DeviceName;
 
@@ -129,12 +129,13 @@ impl<U: BusUnit> Station<U> {
     }
 
     /// Takes over new leases, if there are any; what is to be reported at once. `alone`: nobody but the bus sees to them.
-    pub fn take_leases(&mut self, alone: bool, now: Moment) -> Option<Vec<SetpointReport>> {
+    pub fn take_leases(&mut self, alone: bool, clock: &Clock) -> Option<Vec<SetpointReport>> {
         let changed = self.leases.has_changed();
         let orphaned = alone || changed.is_err();
         if orphaned == self.orphaned && !changed.unwrap_or(false) {
             return None;
         }
+        let now = clock.now();
         self.orphaned = orphaned;
         let leases = self.leases.borrow_and_update();
         let mut reports = Vec::new();

@@ -17,7 +17,7 @@ use super::unit::BusUnit;
 use super::writing::Talk;
 use super::{Address, Ask, BusEvent, DeviceStats, ErrorKind, Leases, LinkState, Notebook};
 use crate::backoff::Backoff;
-use crate::clock::{Clock, Pulse};
+use crate::clock::{Clock, IoTime, Pulse};
 use crate::profile::Instance;
 use crate::reading::DeviceName;
 
@@ -139,16 +139,17 @@ impl<U: BusUnit> Bus<U> {
             self.introduce(i).await;
         }
         while !self.ended() {
-            self.pulse.mark(self.clock.io());
             self.take_leases().await;
+            let now = self.clock.io();
+            self.pulse.mark(now);
             while self.stations.iter().map(|station| station.asks.len()).sum::<usize>() < ASKS
                 && let Ok(ask) = self.asks.try_recv()
             {
-                self.take(ask);
+                self.take(ask, now);
             }
-            let action = self.schedule.next(self.clock.io());
+            let action = self.schedule.next(now);
             if let Action::Wait(until) = action {
-                if !self.hold && self.clock.io() + LINGER < until {
+                if !self.hold && now + LINGER < until {
                     self.link.close();
                 }
                 tokio::select! {
@@ -156,7 +157,7 @@ impl<U: BusUnit> Bus<U> {
                     () = &mut stopped, if !self.ending => {}
                     () = self.lookout.changed() => {}
                     ask = self.asks.recv(), if !self.asks_closed => match ask {
-                        Some(ask) => self.take(ask),
+                        Some(ask) => self.take(ask, self.clock.io()),
                         None => self.asks_closed = true,
                     },
                     () = self.clock.sleep_until(until) => {}
@@ -206,21 +207,21 @@ impl<U: BusUnit> Bus<U> {
         _ = self.events.send(event).await;
     }
 
-    fn take(&mut self, ask: Ask) {
+    fn take(&mut self, ask: Ask, now: IoTime) {
         let Some((i, station)) = self.stations.iter_mut().enumerate().find(|(_, station)| station.name == ask.device)
         else {
             return;
         };
         station.asks.push_back(ask);
-        self.schedule.asked(i, Some(self.clock.io()));
+        self.schedule.asked(i, Some(now));
     }
 
     async fn take_leases(&mut self) {
-        let (now, alone) = (self.clock.now(), self.ending || self.events.is_closed());
+        let alone = self.ending || self.events.is_closed();
         for i in 0..self.stations.len() {
             let Some(station) = self.stations.get_mut(i) else { continue };
-            let Some(reports) = station.take_leases(alone, now) else { continue };
-            self.schedule.write_at(i, station.write_at(now));
+            let Some(reports) = station.take_leases(alone, &self.clock) else { continue };
+            self.schedule.write_at(i, station.write_at(self.clock.now()));
             let device = station.name.clone();
             for report in reports {
                 self.tell(BusEvent::Setpoint { device: device.clone(), report }).await;
@@ -424,8 +425,8 @@ impl<U: BusUnit> Bus<U> {
     }
 
     /// Draws the consequences of an exchange that began at `sent`.
-    async fn settle(&mut self, i: usize, error: Option<ErrorKind>, sent: crate::clock::IoTime) {
-        let now = self.clock.io();
+    async fn settle(&mut self, i: usize, error: Option<ErrorKind>, sent: IoTime) {
+        let now = self.link.ended().max(sent);
         let Some(station) = self.stations.get_mut(i) else { return };
         match error.filter(|kind| silence(*kind)) {
             None => {

@@ -53,7 +53,7 @@ impl<U: BusUnit> Talk<'_, U> {
         let sent = self.clock.io();
         let result = self.link.exchange(self.id, request, manners.timeout).await;
         match &result {
-            Ok(_) => self.stats.answer(self.clock.io().since(sent)),
+            Ok(_) => self.stats.answer(self.link.ended().since(sent)),
             Err(kind) => self.stats.error(*kind),
         }
         self.last = Some(result.as_ref().map(|_| ()).map_err(|kind| *kind));

@@ -190,6 +190,18 @@ fn plant(section: &Section<'_>) -> PlantConfig {
 /// What must fit together within one device.
 fn check(section: &Section<'_>, config: &DeviceConfig, battery: bool) {
     let report = section.report();
+    let interval = config.overrides.interval.or_else(|| fastest(config.profile.as_deref()?));
+    if let Some(interval) = interval.filter(|interval| *interval < FAST) {
+        let title = format!("polled every {}: few devices bear more than 50 requests a second", shown(interval));
+        report.add(section.problem("profile", title).warning());
+    }
+    if let (Some(age), Some(interval)) = (config.max_age, interval)
+        && age < interval
+    {
+        let (age, interval) = (shown(age), shown(interval));
+        let title = format!("`max_age` ({age}) is below the poll interval ({interval}): its readings are mostly stale");
+        report.add(section.problem("max_age", title).warning());
+    }
     if !battery {
         let only = ["capacity", "charge_max", "discharge_max", "min_power", "soc_min", "soc_max"];
         for name in only.into_iter().filter(|name| section.has(name)) {
@@ -218,15 +230,10 @@ fn check(section: &Section<'_>, config: &DeviceConfig, battery: bool) {
     if most.is_some_and(|most| config.min_power > most) {
         report.add(section.problem("min_power", "`min_power` is above the most that the battery may do"));
     }
-    let interval = config.overrides.interval.or_else(|| fastest(config.profile.as_deref()?));
-    if let (Some(age), Some(interval)) = (config.max_age, interval)
-        && age < interval
-    {
-        let (age, interval) = (shown(age), shown(interval));
-        let title = format!("`max_age` ({age}) is below the poll interval ({interval}): its readings are mostly stale");
-        report.add(section.problem("max_age", title).warning());
-    }
 }
+
+/// Polls faster than this are worth a warning.
+const FAST: Duration = Duration::from_millis(20);
 
 fn fastest(profile: &Profile) -> Option<Duration> {
     profile.groups.iter().map(|group| group.every).min()

@@ -133,6 +133,7 @@ pub(super) fn shown(time: Duration) -> String {
     let millis = time.as_millis();
     match (millis % 1000, millis / 1000) {
         (0, seconds) if seconds >= 60 && seconds % 60 == 0 => format!("{} min", seconds / 60),
+        (0, 0) if !time.is_zero() => format!("{} µs", time.as_micros()),
         (0, seconds) => format!("{seconds} s"),
         _ => format!("{millis} ms"),
     }

@@ -43,7 +43,8 @@ struct Told {
 
 struct Device {
     told: Told,
-    points: Points,
+    /// Shared by all devices of one kind.
+    points: Arc<Points>,
     link_since: Moment,
     /// The last round in which the device was there.
     round: u64,
@@ -92,6 +93,11 @@ impl Live {
             self.round += 1;
             self.next = Step::Site;
         }
+    }
+
+    /// Nothing is to be said before the next round.
+    pub(super) fn is_done(&self) -> bool {
+        self.next == Step::Done
     }
 
     /// The next message of this round, as things stand `now`; `None` when the round is done.
@@ -145,7 +151,8 @@ impl Live {
         if !self.devices.get(&state.name).is_some_and(|known| known.points.are_of(&state.points)) {
             let hash = self.devices.get(&state.name).and_then(|known| known.told.hash);
             let told = Told { topic: self.topics.device_state(state.name.as_str()), hash };
-            let points = Points::new(&state.points, |_| true);
+            let alike = self.devices.values().map(|device| &device.points).find(|points| points.are_of(&state.points));
+            let points = alike.cloned().unwrap_or_else(|| Arc::new(Points::new(&state.points, |_| true)));
             self.devices
                 .insert(state.name.clone(), Device { told, points, link_since: state.link_since, round: self.round });
         }

@@ -64,6 +64,8 @@ struct Session<'a> {
     others_qos: QoS,
     max_packet: usize,
     accepted_at: Option<IoTime>,
+    /// The store may hold records that this session was not given yet.
+    behind: bool,
 }
 
 /// Runs one session. `Ok` after a clean end that was asked for, else what ended it.
@@ -111,6 +113,7 @@ impl<'a> Session<'a> {
             others_qos: QoS::AtLeastOnce,
             max_packet: MAX_PACKET as usize,
             accepted_at: None,
+            behind: true,
             shared,
             client,
         }
@@ -122,16 +125,18 @@ impl<'a> Session<'a> {
         let mut round = tokio::time::interval(ROUND);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut deadline = pin!(tokio::time::sleep(Duration::MAX));
+        let mut stopped = pin!(stop.cancelled());
         loop {
             let mut poll = pin!(event_loop.poll());
             let event = loop {
                 tokio::select! {
                     biased;
-                    () = stop.cancelled(), if self.phase < Phase::Draining => {
+                    () = &mut stopped, if self.phase < Phase::Draining => {
                         if self.phase == Phase::Connecting {
                             return Ok(());
                         }
                         self.phase = Phase::Draining;
+                        self.behind = true;
                         self.shared.live.begin_round();
                         deadline.as_mut().reset(tokio::time::Instant::now() + LAST_WORDS);
                         self.advance()?;
@@ -148,7 +153,10 @@ impl<'a> Session<'a> {
                         self.shared.live.begin_round();
                         self.advance()?;
                     }
-                    () = outbox.notified(), if self.phase == Phase::Open => self.advance()?,
+                    () = outbox.notified(), if matches!(self.phase, Phase::Open | Phase::Draining) => {
+                        self.behind = true;
+                        self.advance()?;
+                    }
                     event = poll.as_mut() => break event,
                 }
             };
@@ -244,16 +252,18 @@ impl<'a> Session<'a> {
     }
 
     fn send_records(&mut self) -> Result<(), Failure> {
-        loop {
+        while self.behind {
             let room = self.window.room_for_records();
-            let records = if room == 0 { Vec::new() } else { self.shared.outbox.after(self.window.cursor, room) };
-            if records.is_empty() {
+            if room == 0 {
                 return Ok(());
             }
+            let records = self.shared.outbox.after(self.window.cursor, room);
+            self.behind = records.len() == room;
             for Record { sequence, topic, payload } in records {
                 self.publish(topic, payload, Kind::Record(sequence), self.records_qos, false)?;
             }
         }
+        Ok(())
     }
 
     fn publish_retained(&mut self, message: Message, kind: Kind) -> Result<(), Failure> {

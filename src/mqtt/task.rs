@@ -134,6 +134,9 @@ impl Shared {
     }
 
     pub(super) fn next_live(&mut self) -> Option<Message> {
+        if self.live.is_done() {
+            return None;
+        }
         let snapshot = self.snapshot.borrow().clone();
         let decision = self.decision.borrow().clone();
         self.live.next(&snapshot, &decision, self.clock.now())

@@ -11,7 +11,7 @@ impl Instance {
     pub fn decode(&mut self, group: usize, image: &Image, now: Moment) -> Vec<(usize, Value)> {
         self.tick(now);
         let definition = self.profile.definition.clone();
-        let binding = self.binding.clone();
+        let binding = self.mapping.binding.clone();
         let Some(members) = binding.groups.get(group) else { return Vec::new() };
         let mut values = Vec::with_capacity(members.read.len() + members.computed.len());
         let warm = self.warm(group);
@@ -59,19 +59,19 @@ impl Instance {
 
     /// The number as read, inside its range.
     fn number(&self, index: usize, def: Option<&ValueDef>, image: &Image) -> Option<f64> {
-        let Some(Bound::Read(located)) = self.binding.values.get(index) else { return None };
+        let Some(Bound::Read(located)) = self.mapping.binding.values.get(index) else { return None };
         let number = located.number(|span| image.get(span))?;
         in_range(def?, number)
     }
 
     fn computed(&self, index: usize, def: &ValueDef) -> Option<f64> {
-        let Some(Bound::Computed(expr)) = self.binding.values.get(index) else { return None };
+        let Some(Bound::Computed(expr)) = self.mapping.binding.values.get(index) else { return None };
         in_range(def, expr.eval(None, &|input| self.known(input))?)
     }
 
     /// What to believe of a number that was read.
     fn judge(&mut self, index: usize, def: &ValueDef, number: Option<f64>, image: &Image) -> Value {
-        let Some(Bound::Read(located)) = self.binding.values.get(index) else { return Value::Invalid };
+        let Some(Bound::Read(located)) = self.mapping.binding.values.get(index) else { return Value::Invalid };
         if located.encoding.kind == Type::Text {
             return located.text(|span| image.get(span)).map_or(Value::Invalid, |text| Value::Text(text.into()));
         }

@@ -29,7 +29,7 @@ impl Instance {
                 Some(Span { table: register.table, start: register.start, len: register.encoding.len })
             }
             Stage::Walk(walk) => walk.next(definition.sunspec.as_ref()?),
-            Stage::Session(index) => match self.binding.values.get(*index)? {
+            Stage::Session(index) => match self.mapping.binding.values.get(*index)? {
                 Bound::Read(located) => Some(located.value()),
                 Bound::Computed(_) | Bound::Absent => None,
             },
@@ -83,7 +83,7 @@ impl Instance {
             },
             Stage::Session(index) => {
                 if let (Some(Bound::Read(located)), Some(memory)) =
-                    (self.binding.values.get(index), self.memory.get_mut(index))
+                    (self.mapping.binding.values.get(index), self.memory.get_mut(index))
                 {
                     let value = words.and_then(|words| located.encoding.raw(words));
                     // A refusal keeps the last session's value: a release must stay possible.
@@ -117,7 +117,7 @@ impl Instance {
         if let Stage::Session(from) = self.stage {
             let next = (from..definition.values.len()).find(|index| {
                 definition.values.get(*index).is_some_and(|value| value.when == When::Session)
-                    && matches!(self.binding.values.get(*index), Some(Bound::Read(_)))
+                    && matches!(self.mapping.binding.values.get(*index), Some(Bound::Read(_)))
             });
             self.stage = next.map_or(Stage::Known, Stage::Session);
         }
@@ -127,7 +127,7 @@ impl Instance {
     fn lacks_nothing(&self) -> Result<(), String> {
         let definition = &self.profile.definition;
         let counted_on = |value: &ValueDef| value.public && !value.optional && !matches!(value.source, Source::Is(_));
-        let mut all = definition.values.iter().zip(&self.binding.values);
+        let mut all = definition.values.iter().zip(&self.mapping.binding.values);
         let missing = all.find(|(value, bound)| counted_on(value) && matches!(bound, Bound::Absent));
         match missing {
             Some((value, _)) => Err(format!("has no register for {}", value.name)),

@@ -106,15 +106,12 @@ pub struct Instance {
     /// With the device's overrides in its manners and groups.
     pub(super) profile: Arc<Profile>,
     pub(super) overrides: Overrides,
-    points: Arc<[PointSpec]>,
-    /// Index of a value in `points`, and whether its sign is turned.
-    public: Vec<Option<(usize, f64)>>,
+    pub(super) mapping: Mapping,
     pub(super) stage: Stage,
     /// Word order that the device said it has.
     pub(super) words: Option<WordOrder>,
     /// Models found, and the sub-device meant.
     pub(super) chain: Option<(Chain, usize)>,
-    pub(super) binding: Arc<Binding>,
     pub(super) memory: Vec<Memory>,
     /// Polls of each group since the device was identified.
     pub(super) polls: Vec<u32>,
@@ -122,20 +119,27 @@ pub struct Instance {
     pub(super) now: IoTime,
 }
 
+/// A profile's values with their addresses, and the points that others see of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mapping {
+    pub(super) binding: Arc<Binding>,
+    points: Arc<[PointSpec]>,
+    /// Index of a value in `points`, and whether its sign is turned.
+    public: Arc<[Option<(usize, f64)>]>,
+}
+
 impl Instance {
     /// Binds a profile. A SunSpec profile knows its addresses only after [`Instance::identify`].
     pub fn new(profile: Arc<Profile>, overrides: &Overrides) -> Self {
-        let profile = Arc::new(overridden(&profile, overrides));
+        let profile = if *overrides == Overrides::default() { profile } else { overridden(&profile, overrides) };
         let definition = profile.definition.clone();
         let mut instance = Self {
-            points: profile.points.clone().into(),
+            mapping: Mapping::default(),
             profile,
             overrides: overrides.clone(),
-            public: Vec::new(),
             stage: Stage::Known,
             words: None,
             chain: None,
-            binding: Arc::default(),
             memory: vec![Memory::default(); definition.values.len()],
             polls: vec![0; definition.groups.len()],
             now: IoTime::START,
@@ -152,7 +156,7 @@ impl Instance {
 
     /// All points, by index. Shared, so that readers of a reading need not copy names.
     pub fn points(&self) -> &Arc<[PointSpec]> {
-        &self.points
+        &self.mapping.points
     }
 
     /// Poll interval of a group, overrides applied.
@@ -163,7 +167,7 @@ impl Instance {
     /// The registers that a group needs: a span per value that must not be torn. The planner merges them. Empty until
     /// the device is identified.
     pub fn spans(&self, group: usize) -> Vec<Span> {
-        self.binding.groups.get(group).map(|group| group.spans.clone()).unwrap_or_default()
+        self.mapping.binding.groups.get(group).map(|group| group.spans.clone()).unwrap_or_default()
     }
 
     /// Tells the time where nothing was decoded, so that values which a sequence needs grow old. Call it before
@@ -172,20 +176,25 @@ impl Instance {
         self.now = self.now.max(now.io);
     }
 
-    /// Gives every value its address, and every point that this device has its index.
+    /// Gives every value its address, and every point that this device has its index. What is known without asking is
+    /// made once and shared: a site may have hundreds of one device.
     pub(super) fn bind(&mut self) {
-        let definition = self.profile.definition.clone();
-        self.binding = Arc::new(Binding::new(&self.profile, self.place()));
+        let asked = self.chain.is_some() || self.words.is_some();
+        self.mapping = if asked { self.map() } else { self.profile.mapping.get_or_init(|| self.map()).clone() };
+    }
+
+    fn map(&self) -> Mapping {
+        let definition = &self.profile.definition;
+        let binding = Binding::new(&self.profile, self.place());
         let known = definition.sunspec.is_none() || self.chain.is_some();
         let mut points = Vec::new();
-        self.public = Vec::with_capacity(definition.values.len());
-        let specs = self.profile.points.iter();
-        let mut specs = specs.cloned();
+        let mut public = Vec::with_capacity(definition.values.len());
+        let mut specs = self.profile.points.iter().cloned();
         for (index, value) in definition.values.iter().enumerate() {
             let spec = if value.public { specs.next() } else { None };
-            let absent = known && matches!(self.binding.values.get(index), Some(Bound::Absent) | None);
+            let absent = known && matches!(binding.values.get(index), Some(Bound::Absent) | None);
             let Some(mut spec) = spec.filter(|_| !absent) else {
-                self.public.push(None);
+                public.push(None);
                 continue;
             };
             let mut sign = 1.0;
@@ -197,10 +206,10 @@ impl Instance {
                     sign = -1.0;
                 }
             }
-            self.public.push(Some((points.len(), sign)));
+            public.push(Some((points.len(), sign)));
             points.push(spec);
         }
-        self.points = points.into();
+        Mapping { binding: Arc::new(binding), points: points.into(), public: public.into() }
     }
 
     /// What addresses depend on.
@@ -214,7 +223,7 @@ impl Instance {
 
     /// Index and sign of a published value.
     pub(super) fn public(&self, value: usize) -> Option<(usize, f64)> {
-        self.public.get(value).copied().flatten()
+        self.mapping.public.get(value).copied().flatten()
     }
 
     /// A value as sequences and expressions see it: no older than three intervals of its group.
@@ -230,8 +239,8 @@ impl Instance {
 /// Even of a fast group, values may be this old when a sequence uses them.
 const LEAST_AGE: Duration = Duration::from_secs(3);
 
-fn overridden(profile: &Profile, overrides: &Overrides) -> Profile {
-    let mut profile = profile.clone();
+fn overridden(profile: &Profile, overrides: &Overrides) -> Arc<Profile> {
+    let mut profile = Profile { mapping: std::sync::OnceLock::new(), ..profile.clone() };
     let manners = &mut profile.manners;
     manners.max_read = overrides.max_read.unwrap_or(manners.max_read).clamp(1, 125);
     manners.gap = overrides.gap.unwrap_or(manners.gap);
@@ -244,12 +253,30 @@ fn overridden(profile: &Profile, overrides: &Overrides) -> Profile {
     {
         profile.groups.iter_mut().filter(|group| group.every == fastest).for_each(|group| group.every = interval);
     }
-    profile
+    Arc::new(profile)
 }
 
 impl Span {
     /// A span of holding registers.
     pub const fn holding(start: u16, len: u16) -> Self {
         Self { table: Table::Holding, start, len }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::library::Library;
+
+    #[test]
+    fn devices_of_one_profile_share_what_is_known_of_it_and_one_mounted_the_other_way_does_not() {
+        let profile = Library::builtin().get("eastron-sdm630").unwrap();
+        let one = Instance::new(profile.clone(), &Overrides::default());
+        let other = Instance::new(profile.clone(), &Overrides::default());
+        let turned = Instance::new(profile, &Overrides { invert: true, ..Overrides::default() });
+        assert!(Arc::ptr_eq(one.points(), other.points()));
+        assert!(!Arc::ptr_eq(one.points(), turned.points()));
+        let names = |instance: &Instance| instance.points().iter().map(|point| point.name.clone()).collect::<Vec<_>>();
+        assert_ne!(names(&one), names(&turned), "import and export have changed places");
     }
 }

@@ -279,6 +279,8 @@ pub struct Profile {
     pub points: Vec<PointSpec>,
     /// Registers, expressions and sequences.
     pub(crate) definition: Arc<super::define::Definition>,
+    /// On a device that need not be asked for its addresses.
+    pub(crate) mapping: std::sync::OnceLock<super::instance::Mapping>,
 }
 
 impl Profile {

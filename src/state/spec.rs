@@ -13,6 +13,8 @@ use crate::reading::DeviceName;
 const INTERVALS: u32 = 3;
 /// … and at the latest after this time, unless the interval itself is slower.
 const MOST: Duration = Duration::from_secs(10);
+/// A reading may be this old however fast the poll: a busy machine's scheduler is no silence of a device.
+const LEAST: Duration = Duration::from_millis(100);
 
 /// What the hub knows of the site beforehand.
 #[derive(Clone, Debug)]
@@ -94,7 +96,7 @@ impl DeviceSpec {
 
 /// Three intervals, at most 10 s; a group slower than that is given two of its own intervals.
 fn age_limit(every: Duration) -> Duration {
-    (every * INTERVALS).min(MOST).max(every * 2)
+    (every * INTERVALS).clamp(LEAST, MOST).max(every * 2)
 }
 
 #[cfg(test)]
@@ -107,5 +109,10 @@ mod tests {
         assert_eq!(age_limit(seconds(1)), seconds(3));
         assert_eq!(age_limit(seconds(4)), seconds(10));
         assert_eq!(age_limit(seconds(60)), seconds(120), "a slow group is not stale by its own pace");
+        assert_eq!(
+            age_limit(Duration::from_millis(1)),
+            Duration::from_millis(100),
+            "nor a fast one by the scheduler's"
+        );
     }
 }

@@ -45,6 +45,7 @@ pub async fn run(mut ports: HubPorts) {
     hub.restore(&ports.saved);
     let mut published = IoTime::START;
     let mut waiting = true;
+    let mut alarm = ports.clock.alarm();
     loop {
         let now = ports.clock.io();
         ports.pulse.mark(now);
@@ -69,18 +70,19 @@ pub async fn run(mut ports: HubPorts) {
                 hub.reload(ports.spec.borrow_and_update().clone());
                 true
             }
-            () = ports.clock.sleep_until(until) => true,
+            () = alarm.at(until) => true,
         };
-        for note in hub.notes() {
-            if ports.notes.try_send(note).is_err() {
-                ports.dropped.fetch_add(1, Relaxed);
-            }
-        }
+        // Whoever decides is woken before whoever reports.
         if publish {
             let now = ports.clock.now();
             ports.snapshot.send_replace(Arc::new(hub.snapshot(now)));
             published = now.io;
             waiting = false;
+        }
+        for note in hub.notes() {
+            if ports.notes.try_send(note).is_err() {
+                ports.dropped.fetch_add(1, Relaxed);
+            }
         }
     }
 }

@@ -10,6 +10,8 @@ pub struct Json(Vec<u8>);
 
 /// Beyond this a scaled number no longer fits an `f64`'s integers exactly.
 const EXACT: f64 = 9.0e15;
+/// Powers of ten, by decimals.
+const SCALES: [f64; 7] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
 
 impl Json {
     /// What was written.
@@ -117,15 +119,19 @@ impl Json {
         self
     }
 
-    /// A number rounded to at most so many decimals, without trailing zeros; `null` where it is none.
+    /// A number rounded to at most so many decimals (6 at most), without trailing zeros; `null` where it is none.
     pub fn number(&mut self, number: f64, decimals: u8) -> &mut Self {
-        let scaled = (number * 10f64.powi(i32::from(decimals))).round();
-        if scaled.abs() < EXACT {
+        let (scale, decimals) = match SCALES.get(usize::from(decimals)) {
+            Some(scale) => (*scale, decimals),
+            None => (1e6, 6),
+        };
+        let scaled = number.abs() * scale;
+        if scaled < EXACT {
             self.comma();
-            if scaled < 0.0 {
+            let (mut whole, mut decimals) = ((scaled + 0.5) as u64, decimals);
+            if number < 0.0 && whole != 0 {
                 self.0.push(b'-');
             }
-            let (mut whole, mut decimals) = (scaled.abs() as u64, decimals);
             while decimals > 0 && whole.is_multiple_of(10) {
                 whole /= 10;
                 decimals -= 1;
@@ -151,7 +157,27 @@ impl Json {
     /// A time, RFC 3339 in UTC to the millisecond.
     pub fn time(&mut self, at: SiteTime) -> &mut Self {
         self.comma();
-        let _ = write!(self.0, "\"{at:.3}\"");
+        let utc = jiff::tz::Offset::UTC.to_datetime(at);
+        let (year, milli) = (utc.year().unsigned_abs().into(), utc.millisecond().unsigned_abs().into());
+        let two = |part: i8| u32::from(part.unsigned_abs());
+        self.0.push(b'"');
+        for (part, first, end) in [
+            (year, 1000, b'-'),
+            (two(utc.month()), 10, b'-'),
+            (two(utc.day()), 10, b'T'),
+            (two(utc.hour()), 10, b':'),
+            (two(utc.minute()), 10, b':'),
+            (two(utc.second()), 10, b'.'),
+            (milli, 100, b'Z'),
+        ] {
+            let mut place = first;
+            while place > 0 {
+                self.0.push(b'0' + (part / place % 10) as u8);
+                place /= 10;
+            }
+            self.0.push(end);
+        }
+        self.0.push(b'"');
         self
     }
 
@@ -223,6 +249,14 @@ mod tests {
         fn a_number_reads_back_to_its_decimals(value in -1e6f64..1e6, decimals in 0u8..=6) {
             let back: f64 = number(value, decimals).parse().unwrap();
             prop_assert!((back - value).abs() <= 0.501 * 10f64.powi(-i32::from(decimals)));
+        }
+
+        #[test]
+        fn a_time_reads_back_to_its_millisecond(nanos in 0i64..8_000_000_000_000_000_000) {
+            let at = SiteTime::from_nanosecond(nanos.into()).unwrap();
+            let mut json = Json::default();
+            json.time(at);
+            prop_assert_eq!(std::str::from_utf8(json.bytes()).unwrap(), format!("\"{at:.3}\""));
         }
 
         #[test]

@@ -1,6 +1,7 @@
 //! The task that makes records of what was read, decided and noticed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -58,12 +59,14 @@ pub async fn run(mut ports: TelemetryPorts) {
     let mut writer = Writer::of(&mut ports);
     let (mut notes, mut decisions) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
     let (mut notes_open, mut decisions_open) = (true, true);
+    let stop = ports.stop.clone();
+    let mut stopped = pin!(stop.cancelled());
     while notes_open || decisions_open {
         tokio::select! {
             count = ports.notes.recv_many(&mut notes, BATCH), if notes_open => notes_open = count > 0,
             count = ports.decisions.recv_many(&mut decisions, BATCH), if decisions_open => decisions_open = count > 0,
             Ok(()) = ports.naming.changed() => writer = Writer::of(&mut ports),
-            () = ports.stop.cancelled() => break,
+            () = &mut stopped => break,
         }
         record(&mut writer, notes.drain(..), decisions.drain(..));
     }
@@ -100,7 +103,8 @@ pub struct Writer {
 /// What all records of one group of one device have in common.
 struct Shape {
     topic: Arc<str>,
-    points: Points,
+    /// Shared by all devices of one kind.
+    points: Arc<Points>,
 }
 
 impl Writer {
@@ -160,9 +164,11 @@ impl Writer {
     fn shape(&self, device: &DeviceState, group: usize) -> Shape {
         let name = self.groups.get(&device.name).and_then(|groups| groups.get(group)).cloned();
         let name = name.unwrap_or_else(|| group.to_string().into());
+        let alike = self.shapes.values().filter_map(|groups| groups.get(&group));
+        let points = alike.map(|shape| &shape.points).find(|points| points.are_of(&device.points)).cloned();
         Shape {
             topic: self.topics.readings(device.name.as_str(), &name),
-            points: Points::new(&device.points, |point| point.group == group),
+            points: points.unwrap_or_else(|| Arc::new(Points::new(&device.points, |point| point.group == group))),
         }
     }
 }

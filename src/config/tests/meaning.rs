@@ -190,3 +190,11 @@ discharge_max = "5 kW"
         rules.iter().map(|rule| valid(&format!("{site}[[rule]]\n{rule}\n")).rules[0].rule.to_string()).collect();
     insta::assert_snapshot!(told.join("\n"));
 }
+
+#[test]
+fn a_poll_that_few_devices_bear_is_warned_of() {
+    let text = DESIGN.replace("eastron-sdm630", "fast");
+    let (_, diagnostics) = read(&text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+    let [warning] = diagnostics.warnings.as_slice() else { panic!("{diagnostics}") };
+    assert!(warning.contains("polled every 500 µs") && warning.contains("more than 50"), "{warning}");
+}

@@ -13,7 +13,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::profile::{BatteryControl, Class, Control, ControlKind, Kind, Manners, Profile, Status};
+use crate::profile::{BatteryControl, Class, Control, ControlKind, Group, Kind, Manners, Profile, Status};
 use crate::units::{Soc, WattHours, Watts};
 
 fn profile(id: &str, kind: Kind) -> (Arc<str>, Arc<Profile>) {
@@ -54,6 +54,12 @@ fn with_control(mut profile: Arc<Profile>) -> Arc<Profile> {
     profile
 }
 
+/// Gives a profile a group.
+fn polled_each(mut profile: Arc<Profile>, every: Duration) -> Arc<Profile> {
+    Arc::make_mut(&mut profile).groups.push(Group { name: "all".into(), every });
+    profile
+}
+
 fn around() -> Surroundings {
     let profiles = ProfileSource::new(|_| {
         Ok([
@@ -61,6 +67,7 @@ fn around() -> Surroundings {
             (Arc::from("sunspec"), with_control(profile("sunspec", Kind::Hybrid).1)),
             profile("sunspec-pv", Kind::Pv),
             profile("relay-board", Kind::Relay),
+            (Arc::from("fast"), polled_each(profile("fast", Kind::Meter).1, Duration::from_micros(500))),
         ]
         .into())
     });

@@ -41,7 +41,7 @@ gap = 100
 
 [groups]
 fast = { every = "1s" }
-idle = { every = "5ms" }
+idle = { every = "0.005ms" }
 
 [points]
 powr = { at = 0, type = "u16", unit = "W", group = "fast" }
