@@ -49,9 +49,7 @@ struct Told {
 impl Told {
     fn power(&self, total: Watts, truth: &Truth) {
         let (hall, office) = (total * (40.0 / 65.0), total * (25.0 / 65.0));
-        // Its registers bound what the cells do.
-        let cells = if hall > Watts::ZERO { hall / 0.95 } else { hall * 0.95 };
-        let rate = (cells.watts() / 40_000.0 * 10_000.0) as i16;
+        let rate = (hall.watts() / 40_000.0 * 10_000.0) as i16;
         let model_124 = 40_002 + 68 + 52 + 28 + 32 + 26;
         let words = [rate.cast_unsigned(), (-rate).cast_unsigned(), 0, 0, 0, 1];
         self.hall.lock().unwrap().write(Table::Holding, model_124 + 12, &words).unwrap();

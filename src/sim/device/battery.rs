@@ -118,12 +118,6 @@ impl BatteryUnit {
         self.fed
     }
 
-    /// What comes of a power at the cells.
-    pub fn at_terminals(&self, dc: Watts) -> Watts {
-        let plant = &self.plant.plant;
-        if dc > Watts::ZERO { dc * plant.discharge_efficiency } else { dc / plant.charge_efficiency }
-    }
-
     /// Power at the cells, discharge positive: losses lie between.
     pub fn dc_power(&self) -> Watts {
         let power = self.plant.power();

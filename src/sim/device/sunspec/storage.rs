@@ -84,18 +84,16 @@ impl SunSpecStorage {
         self.battery.size.charge_max.max(self.battery.size.discharge_max)
     }
 
-    /// The window in force for the battery: (least, most) at its AC terminals, discharge positive. What the registers bound is
-    /// the battery's own power, the one that model 160 shows: losses lie between.
+    /// The window in force for the battery: (least, most), discharge positive.
     fn window(&self, pv: Watts) -> (Watts, Watts) {
         let (mut least, mut most) = self.battery.range();
-        let share = |offset| f64::from(self.chain.get(124, offset).cast_signed()) / 10_000.0;
-        let bound = |sign: f64, offset| self.battery.at_terminals(self.most_power() * (sign * share(offset)));
+        let rate = |offset| self.most_power() * (f64::from(self.chain.get(124, offset).cast_signed()) / 10_000.0);
         let mode = self.chain.get(124, MODE);
         if mode & 1 != 0 {
-            least = least.max(bound(-1.0, IN_RATE));
+            least = least.max(-rate(IN_RATE));
         }
         if mode & 2 != 0 {
-            most = most.min(bound(1.0, OUT_RATE));
+            most = most.min(rate(OUT_RATE));
         }
         if self.chain.get(124, CHARGE_FROM_GRID) == 0 {
             let free = if self.array.is_some() { pv } else { self.battery.surplus() };
